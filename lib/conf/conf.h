@@ -1,0 +1,115 @@
+/* The configuration file (mailtide.conf(5)) as plain structs, and where secrets come from. Read
+ * with libconfuse; every mistake is one sentence with the true file and line. */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+enum conf_tls { CONF_TLS_IMPLICIT, CONF_TLS_STARTTLS, CONF_TLS_NONE };
+enum conf_layout { CONF_NESTED, CONF_MAILDIR_PLUS };
+enum conf_auto { CONF_AUTO, CONF_YES, CONF_NO };
+
+/* Which bodies are wanted (S9); all that is set must hold. */
+struct conf_bodies {
+	bool none;
+	int64_t newer_s;       /* 0: any age */
+	uint64_t smaller;      /* octets; 0: any size */
+	bool flagged, unseen;
+};
+
+/* What can be said for each mailbox; the account's values are the defaults. */
+struct conf_mailbox_rules {
+	struct conf_bodies bodies;
+	uint64_t max_size;     /* octets; 0: no limit */
+	bool old_skip;         /* new messages only */
+};
+
+/* One `mailbox "PATTERN" { ... }`: only the keys that stand there. */
+struct conf_section {
+	char *pattern;
+	bool has_bodies, has_max_size, has_old;
+	struct conf_mailbox_rules rules;
+};
+
+struct conf_profile {
+	char *name;
+	struct conf_section own;      /* pattern "*" */
+	struct conf_section *sections;
+	size_t section_count;
+};
+
+enum conf_secret_kind {
+	CONF_SECRET_NONE,       /* EXTERNAL, or asked for on the terminal */
+	CONF_SECRET_COMMAND,    /* password-command */
+	CONF_SECRET_FILE,       /* password-file */
+	CONF_SECRET_CREDENTIAL, /* password-credential: $CREDENTIALS_DIRECTORY/NAME */
+	CONF_SECRET_TOKEN,      /* token-command */
+	CONF_SECRET_TEXT,       /* password = "..." (the file must be closed to others) */
+};
+
+struct conf_account {
+	char *name;
+	char *host;
+	uint16_t port;
+	enum conf_tls tls;
+	bool allow_cleartext;
+	char *ca_file, *pin, *cert_file, *key_file; /* NULL where not given */
+	char *user; /* "" where auth is EXTERNAL and none was given */
+	enum conf_secret_kind secret_kind;
+	char *secret;            /* the command, the path, the credential's name, or the text */
+	double secret_timeout_s; /* password-timeout, 60 */
+	char *auth;              /* "auto" or a mechanism's name */
+	char *maildir;           /* expanded */
+	enum conf_layout layout;
+	char **mailboxes;        /* LIST patterns, "!" takes away */
+	size_t mailbox_count;
+	unsigned connections;    /* 1 or more */
+	enum conf_auto compress;
+	bool subscribed_only;
+	bool create_new;         /* on-new-mailbox: create | skip */
+	char *state;             /* expanded */
+	double timeout_s;        /* quiet waits on the network, 60 */
+	struct conf_mailbox_rules rules;
+	struct conf_section *sections;
+	size_t section_count;
+	struct conf_profile *profiles;
+	size_t profile_count;
+};
+
+struct conf {
+	struct conf_account *accounts;
+	size_t account_count;
+};
+
+/* Reads `path` (with its includes). On success the caller has conf_free. Checks everything that
+ * can be checked without the network: unknown and doubled keys, values, ranges, no host, two
+ * accounts that share a maildir or a state, clear text to a host that is not loopback, a file with
+ * a secret in it that others may read, a key whose support this version does not have yet. All
+ * errors are ERR_USER. Not for two threads at once: libconfuse's lexer is one for the process. */
+struct conf *conf_read(const char *path, struct err *err);
+void conf_free(struct conf *conf);
+/* $XDG_CONFIG_HOME/mailtide/mailtide.conf; the caller frees. */
+char *conf_default_path(void);
+const struct conf_account *conf_find(const struct conf *conf, const char *name);
+
+/* What holds for one mailbox (decoded name): account, sections, then the profile's (may be NULL);
+ * later ones win. In the patterns of sections "%" stops at "/". */
+struct conf_mailbox_rules conf_rules(const struct conf_account *account,
+	const struct conf_profile *profile, const char *mailbox);
+const struct conf_profile *conf_profile(const struct conf_account *account, const char *name);
+/* Does `mailboxes` choose it? "*" matches everything, "%" all but the delimiter, case counts but in
+ * INBOX, which is always chosen. The last pattern that matches decides. */
+bool conf_chooses(const struct conf_account *account, const char *mailbox, char delimiter);
+bool conf_pattern_matches(const char *pattern, const char *mailbox, char delimiter);
+
+/* A secret from a file or a systemd credential; commands are run by `sync` (they wait). The file
+ * must be closed to others (mode & 077 == 0; a credential of root's may show an ACL in the group's
+ * bits) and owned by us or root. One final line end is cut off. The caller wipes *out. ERR_USER. */
+int conf_secret_read(const struct conf_account *account, struct buf *out, struct err *err);
+
+#endif
