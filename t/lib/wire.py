@@ -264,7 +264,12 @@ class Connection(threading.Thread):
 		if lines is None:
 			return False
 		self.variables["TAG"] = words[0]
-		self.send("".join(self.substitute(text) + "\r\n" for text in lines).encode("latin-1"))
+		answer = "".join(self.substitute(text) + "\r\n" for text in lines).encode("latin-1")
+		try:
+			self.send(answer)
+		except Mismatch:
+			if words[1].upper() != "LOGOUT":	# nobody must wait for that answer
+				raise
 		return True
 
 	def step_c(self, step):
