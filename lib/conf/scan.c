@@ -103,6 +103,11 @@ static bool in_list(const struct scan *s)
 	return s->brace_count > 0 && s->braces[s->brace_count - 1].list;
 }
 
+static bool is_section(struct slice name)
+{
+	return slice_is(name, "account") || slice_is(name, "mailbox") || slice_is(name, "profile");
+}
+
 /* What must follow on the same line did not: here the line is still known. */
 static int check_dangling(struct scan *s, const struct token *next)
 {
@@ -115,6 +120,9 @@ static int check_dangling(struct scan *s, const struct token *next)
 			shown(s->before.text), s->before.text.data);
 	if (last->kind != T_NAME || next->kind == T_OPEN)
 		return 0;
+	if (s->before.kind == T_NAME && !is_section(s->before.text))
+		return fail(s, last->line, "\"=\" is missing after \"%.*s\"",
+			shown(s->before.text), s->before.text.data);
 	if (s->before.kind == T_NAME)
 		return fail(s, last->line, "\"{\" is missing after \"%.*s\"", shown(last->text),
 			last->text.data);
