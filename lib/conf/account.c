@@ -155,12 +155,9 @@ static int check_tls(const struct reader *r)
 			"if that is meant, add allow-cleartext = yes", a->host);
 		return fail_at(r, line_of(r, "tls"));
 	}
-	if ((a->cert_file == NULL) != (a->key_file == NULL)) {
-		const char *given = a->cert_file != NULL ? "cert-file" : "key-file";
-
-		SAY(r, "\"%s\" needs \"%s\" beside it (both may name one file)", given,
-			a->cert_file != NULL ? "key-file" : "cert-file");
-		return fail_at(r, line_of(r, given));
+	if (a->key_file != NULL && a->cert_file == NULL) {
+		SAY(r, "\"key-file\" needs \"cert-file\" beside it");
+		return fail_at(r, line_of(r, "key-file"));
 	}
 	return 0;
 }
@@ -177,7 +174,7 @@ static int check_auth(const struct reader *r)
 		return fail_at(r, line_of(r, "auth"));
 	}
 	if (strcmp(a->auth, "EXTERNAL") == 0 && a->cert_file == NULL) {
-		SAY(r, "auth = \"EXTERNAL\" needs \"cert-file\" and \"key-file\"");
+		SAY(r, "auth = \"EXTERNAL\" needs \"cert-file\"");
 		return fail_at(r, line_of(r, "auth"));
 	}
 	return 0;
@@ -208,14 +205,14 @@ static int fill_state(const struct reader *r)
 	char *base;
 
 	if (a->state == NULL) {
-		if ((folder == NULL || folder[0] != '/') && getenv("HOME") == NULL) {
-			SAY(r, "account \"%s\" needs \"state\", since $HOME is not set", a->name);
-			return fail_at(r, r->line);
-		}
 		base = folder != NULL && folder[0] == '/' ? file_join(folder, "mailtide")
 							  : file_expand("~/.local/state/mailtide");
 		a->state = file_join(base, a->name);
 		free(base);
+	}
+	if (a->state[0] != '/') {
+		SAY(r, "account \"%s\" needs \"state\", since the home folder is not known", a->name);
+		return fail_at(r, r->line);
 	}
 	if (strcmp(a->state, a->maildir) == 0) {
 		SAY(r, "\"state\" and \"maildir\" are the same folder");

@@ -58,7 +58,7 @@ struct conf_account {
 	uint16_t port;
 	enum conf_tls tls;
 	bool allow_cleartext;
-	char *ca_file, *pin, *cert_file, *key_file; /* NULL where not given */
+	char *ca_file, *pin, *cert_file, *key_file; /* NULL where not given; the key may be in cert_file */
 	char *user; /* "" where auth is EXTERNAL and none was given */
 	enum conf_secret_kind secret_kind;
 	char *secret;            /* the command, the path, the credential's name, or the text */

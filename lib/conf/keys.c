@@ -1,7 +1,5 @@
 #include "conf/keys.h"
 
-#include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,17 +47,20 @@ static void tidy(char *path)
 static int take_path(char **out, const struct conf_taking *t)
 {
 	bool home = t->value[0] == '~';
+	char *path;
 
 	if (home && t->value[1] != '/' && t->value[1] != '\0')
 		return must_be(t, "a path (of the homes only one's own is known, ~/)");
-	if (home && getenv("HOME") == NULL)
-		return err_set(t->err, ERR_USER, ERR_ACCOUNT,
-			"\"%s\" needs $HOME, which is not set", t->key);
-	free(*out);
-	*out = home ? file_expand(t->value) :
+	path = home ? file_expand(t->value) :
 	       t->value[0] == '/' ? mem_copy(t->value) :
 				    file_join(t->folder, t->value);
-	tidy(*out);
+	if (path[0] != '/') { /* nobody's home, or the folder is gone */
+		free(path);
+		return must_be(t, "a path from the root");
+	}
+	tidy(path);
+	free(*out);
+	*out = path;
 	return 0;
 }
 

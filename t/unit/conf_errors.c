@@ -157,12 +157,8 @@ static const struct {
 		"F:6: \"password-file\": the account already has another source for its secret" },
 	{ IN("tls = \"none\"\n"), "F:6: tls = \"none\" sends the mail and the login to \"h.example\" "
 		"in clear text; if that is meant, add allow-cleartext = yes" },
-	{ IN("cert-file = \"/c\"\n"),
-		"F:6: \"cert-file\" needs \"key-file\" beside it (both may name one file)" },
-	{ IN("key-file = \"/k\"\n"),
-		"F:6: \"key-file\" needs \"cert-file\" beside it (both may name one file)" },
-	{ IN("auth = external\n"),
-		"F:6: auth = \"EXTERNAL\" needs \"cert-file\" and \"key-file\"" },
+	{ IN("key-file = \"/k\"\n"), "F:6: \"key-file\" needs \"cert-file\" beside it" },
+	{ IN("auth = external\n"), "F:6: auth = \"EXTERNAL\" needs \"cert-file\"" },
 	{ "account \"a\" {\nhost = x\nuser = y\nmaildir = \"/m\"\ntoken-command = t\n"
 	  "auth = plain\n}\n", "F:6: auth = \"PLAIN\" takes no token; \"token-command\" goes with "
 		"\"auto\", OAUTHBEARER or XOAUTH2" },
