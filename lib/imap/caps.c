@@ -1,0 +1,82 @@
+#include "imap/caps.h"
+
+#include "imap/word.h"
+
+/* In the order of enum imap_cap. */
+static const char *const names[IMAP_CAP_COUNT] = {
+	"APPENDLIMIT", "BINARY", "COMPRESS=DEFLATE", "CONDSTORE",
+	"ENABLE", "ESEARCH", "ID", "IDLE", "IMAP4rev1",
+	"IMAP4rev2", "LIST-EXTENDED", "LIST-STATUS", "LITERAL-",
+	"LITERAL+", "LOGINDISABLED", "MOVE", "MULTIAPPEND",
+	"NAMESPACE", "NOTIFY", "OBJECTID", "QRESYNC", "SASL-IR",
+	"SPECIAL-USE", "STARTTLS", "STATUS=SIZE", "UIDPLUS",
+	"UNSELECT", "UTF8=ACCEPT",
+};
+
+/* IMAP4rev2 holds these without naming them (RFC 9051 appendix E). */
+static const enum imap_cap rev2_holds[] = {
+	IMAP_CAP_ENABLE, IMAP_CAP_ESEARCH, IMAP_CAP_IDLE, IMAP_CAP_LIST_EXTENDED,
+	IMAP_CAP_LIST_STATUS, IMAP_CAP_LITERAL_MINUS, IMAP_CAP_MOVE, IMAP_CAP_NAMESPACE,
+	IMAP_CAP_SASL_IR, IMAP_CAP_SPECIAL_USE, IMAP_CAP_STATUS_SIZE, IMAP_CAP_UIDPLUS,
+	IMAP_CAP_UNSELECT,
+};
+
+void caps_init(struct caps *caps)
+{
+	*caps = (struct caps){ 0 };
+	buf_init(&caps->text, 0);
+}
+
+void caps_release(struct caps *caps)
+{
+	buf_release(&caps->text);
+}
+
+void caps_forget(struct caps *caps)
+{
+	caps->known = false;
+	memset(caps->has, 0, sizeof caps->has);
+	buf_clear(&caps->text);
+}
+
+static void note(struct caps *caps, struct slice word)
+{
+	for (size_t i = 0; i < IMAP_CAP_COUNT; i++)
+		if (slice_is_nocase(word, names[i]))
+			caps->has[i] = true;
+	/* The limit itself may stand there (RFC 7889), or the message's parts: UTF8=ONLY (RFC 6855)
+	 * asks for the same ENABLE UTF8=ACCEPT. */
+	if (slice_starts_nocase(word, "APPENDLIMIT="))
+		caps->has[IMAP_CAP_APPENDLIMIT] = true;
+	if (slice_is_nocase(word, "UTF8=ONLY"))
+		caps->has[IMAP_CAP_UTF8_ACCEPT] = true;
+}
+
+void caps_parse(struct caps *caps, struct slice list)
+{
+	struct slice rest = list, word;
+
+	caps_forget(caps);
+	caps->known = true;
+	buf_add_slice(&caps->text, list);
+	while (word_next(&rest, &word))
+		note(caps, word);
+	if (caps->has[IMAP_CAP_IMAP4REV2])
+		for (size_t i = 0; i < sizeof rev2_holds / sizeof *rev2_holds; i++)
+			caps->has[rev2_holds[i]] = true;
+}
+
+bool caps_auth(const struct caps *caps, const char *mechanism)
+{
+	struct slice rest = buf_slice(&caps->text), word;
+
+	while (word_next(&rest, &word)) {
+		if (!slice_starts_nocase(word, "AUTH="))
+			continue;
+		word.data += strlen("AUTH=");
+		word.len -= strlen("AUTH=");
+		if (slice_is_nocase(word, mechanism))
+			return true;
+	}
+	return false;
+}
