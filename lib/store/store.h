@@ -1,0 +1,184 @@
+/* What mailtide knows, durably: mailboxes, messages, bodies, and what the Maildir was last made to
+ * hold. One LMDB environment for each account; LMDB is known here and nowhere else, and none of its
+ * memory leaves: what is read is copied out. The layout is schema.h, byte by byte.
+ *
+ * Reads may be made at any time: outside a transaction each call takes a snapshot of its own and
+ * gives it back, inside one it sees what was put. Only the holder of the account's lock writes.
+ * A transaction is begun, filled and committed without returning to the loop. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/slice.h"
+#include "base/uids.h"
+#include "mail/mail.h"
+
+struct store;
+
+/* Opens STATE/store, making it where `create`. `read_only`: for status and ls beside a running sync; no lock
+ * is needed. ERR_USER: made by a newer version (the text names both), not a store, no permission; ERR_LATER: disk
+ * full. A missing store without `create`: ERR_USER, *missing = true (may be NULL). */
+struct store *store_open(const char *state, bool create, bool read_only, bool *missing, struct err *err);
+void store_close(struct store *s);
+/* 16 hex digits, made with the store. */
+const char *store_id(const struct store *s);
+
+/* Transactions. A put that fails makes the commit fail; the store then holds what it held before
+ * store_begin. */
+int store_begin(struct store *s, struct err *err);
+/* `done` is called once, perhaps before store_commit returns, perhaps later from the loop; it should
+ * only mark work. Passes "store.before-commit" and "store.after-commit". ENOSPC: ERR_LATER. */
+void store_commit(struct store *s, void (*done)(void *arg, const struct err *err), void *arg);
+void store_abort(struct store *s);
+
+/* Small facts about the account: name, value. Names begin with the layer that owns them:
+ * "run.boot". False where there is none. */
+bool store_get(struct store *s, const char *name, struct buf *value);
+void store_put(struct store *s, const char *name, struct slice value);
+
+/* Mailboxes. id 1.., never used again. */
+enum store_mailbox_state {
+	STORE_MAILBOX_WHOLE = 1,  /* the last finished sync ended with known UIDs = EXISTS */
+	STORE_MAILBOX_ABSENT = 2, /* not in the last complete LIST */
+	STORE_MAILBOX_GONE = 4,   /* nor in the one before, or said to be nonexistent (L5) */
+	STORE_MAILBOX_NOSELECT = 8,
+	STORE_MAILBOX_SUSPECT = 16, /* told something that needs a whole look (C8, S16): not skipped */
+};
+struct store_mailbox {
+	uint32_t id;
+	char *name;   /* decoded, UTF-8 (or the wire form where that is not to be decoded) */
+	char *wire;   /* as the server writes it, modified UTF-7 or UTF-8 */
+	char *folder; /* below the Maildir root, "" for the root itself */
+	char delimiter;
+	uint32_t attrs;         /* enum imap_attr as last told: special use */
+	uint32_t state;
+	uint64_t uidvalidity;   /* 0: never selected */
+	uint32_t uidnext;       /* as of the last finished sync; 0 unknown */
+	uint32_t messages;      /* EXISTS as of then */
+	uint64_t highestmodseq; /* as of then; 0: none, use S4 */
+	uint32_t lastseen;      /* S3: every UID up to it has been asked for and answered */
+	int64_t synced;         /* seconds since 1970, 0 never */
+};
+void store_mailbox_release(struct store_mailbox *m);
+/* Each returns false where there is none. The caller releases *m. */
+bool store_mailbox_get(struct store *s, uint32_t id, struct store_mailbox *m);
+bool store_mailbox_find(struct store *s, const char *name, struct store_mailbox *m);
+/* The one with the smallest id > after. */
+bool store_mailbox_next(struct store *s, uint32_t after, struct store_mailbox *m);
+/* id 0: a new one, whose id is filled in. */
+void store_mailbox_put(struct store *s, struct store_mailbox *m);
+/* With its messages gone before (INVARIANT). */
+void store_mailbox_delete(struct store *s, uint32_t id);
+/* Kept up by the message calls. */
+struct store_counts {
+	uint64_t messages, bodies, owed, owed_octets, unseen;
+};
+struct store_counts store_mailbox_counts(struct store *s, uint32_t id);
+
+/* Messages. `number` is the local number, never used again. */
+enum store_message_state {
+	STORE_BODY_OWED = 1,    /* wanted, not here yet */
+	STORE_BODY_FAILED = 2,  /* the server could not give it (Q44); asked for again in the next run */
+	STORE_SHOWN = 4,        /* the Maildir was made to hold a file of it */
+	STORE_SHOWN_NEW = 8,    /* in new/ */
+};
+struct store_message {
+	uint64_t number;
+	uint32_t mailbox, uid; /* uid 0: has none yet */
+	uint32_t state;
+	struct mail_flags flags; /* agreed */
+	int64_t date;            /* INTERNALDATE */
+	uint64_t size;           /* RFC822.SIZE */
+	uint64_t body;           /* body number, 0 none */
+	/* What was last shown; meaningful with STORE_SHOWN. */
+	uint32_t shown_mailbox;
+	struct mail_flags shown;
+	char *base; /* Maildir base name, unique in the account; NULL none */
+	uint64_t device, inode, file_size;
+	int64_t file_mtime_ns;
+	uint32_t run; /* that wrote the file */
+};
+void store_message_init(struct store_message *m);
+void store_message_release(struct store_message *m);
+/* *m is initialised; what it held before is released, so that one struct serves a loop. */
+bool store_message_get(struct store *s, uint64_t number, struct store_message *m);
+bool store_message_by_uid(struct store *s, uint32_t mailbox, uint32_t uid, struct store_message *m);
+/* The one with the smallest UID > after; false at the end. */
+bool store_message_next(struct store *s, uint32_t mailbox, uint32_t after, struct store_message *m);
+bool store_message_by_base(struct store *s, const char *base, struct store_message *m);
+/* The UIDs that are known, as ranges. */
+void store_known_uids(struct store *s, uint32_t mailbox, struct uids *out);
+/* Known UIDs in first..last: their count only (cheap). */
+uint64_t store_count_uids(struct store *s, uint32_t mailbox, uint32_t first, uint32_t last);
+/* Bodies owed in a mailbox, ascending: uid > after with its size; false at the end. */
+bool store_owed_next(struct store *s, uint32_t mailbox, uint32_t after, uint32_t *uid,
+	uint64_t *size);
+/* number 0: a new one, whose number is filled in. Indexes, counts and the count of references to
+ * bodies follow. */
+void store_message_put(struct store *s, struct store_message *m);
+void store_message_delete(struct store *s, uint64_t number);
+
+/* Bodies: the server's octets, found by their SHA-256, kept once and counted. A body arrives piece
+ * by piece into memory; what has gathered is written by the next transaction. */
+struct store_body;
+struct store_body *store_body_new(struct store *s);
+void store_body_write(struct store_body *b, const void *data, size_t len);
+/* Octets that wait in memory, of this body. */
+size_t store_body_waiting(const struct store_body *b);
+/* In a transaction: writes whole pieces that wait; for a body larger than a batch. It is noted as unfinished and
+ * swept by store_open of the next run's writer if it stays so. */
+void store_body_flush(struct store_body *b);
+/* In a transaction: ends it; returns its number, an existing one where the hash is known (and what
+ * was flushed is deleted). Frees b. file_hash: SHA-256 of the file form where its line ends do not give the same
+ * hash back (a bare LF), else NULL. */
+uint64_t store_body_finish(struct store_body *b, const uint8_t hash[MAIL_HASH_SIZE],
+	const uint8_t *file_hash);
+/* Throws it away (what was flushed is swept at the next start). */
+void store_body_free(struct store_body *b);
+bool store_body_find(struct store *s, const uint8_t hash[MAIL_HASH_SIZE], uint64_t *body);
+/* Its size and hashes; false where there is none. */
+struct store_body_info {
+	uint64_t size, references;
+	uint8_t hash[MAIL_HASH_SIZE], file_hash[MAIL_HASH_SIZE];
+	bool has_file_hash;
+};
+bool store_body_info(struct store *s, uint64_t body, struct store_body_info *info);
+/* Gives the octets in pieces of about 64 KB from a snapshot of its own; -1 where the store cannot
+ * be read or the hash is not right. */
+int store_body_read(struct store *s, uint64_t body,
+	void (*piece)(void *arg, const void *data, size_t len), void *arg, struct err *err);
+/* Deletes bodies that nothing refers to, for the end of a run; begins and commits its own
+ * transactions, of bounded size. */
+int store_bodies_sweep(struct store *s, struct err *err);
+
+/* The projection list: what the Maildir must still be made to hold. An entry is put by the
+ * transaction that changes the record, the file is changed after the commit, the entry is struck off by a
+ * later transaction; a crash between leaves work that can be done again. */
+enum store_projection_kind {
+	STORE_PLACE = 1,  /* tmp file -> its place: message's shown state says where */
+	STORE_RENAME = 2, /* the file of `message` gets the name that its shown state says */
+	STORE_REMOVE = 3, /* the file goes; the message's record may be gone (tombstone) */
+};
+struct store_projection {
+	uint64_t number; /* growing */
+	enum store_projection_kind kind;
+	uint64_t message;
+	uint32_t mailbox;  /* RENAME, REMOVE: where it was shown */
+	struct buf base;   /* its base name */
+	struct buf tmp;    /* PLACE: the tmp name */
+	uint32_t old_system; /* RENAME, REMOVE: the system flags that it was shown with */
+	bool old_new;        /* it was in new/ */
+};
+void store_projection_init(struct store_projection *p);
+void store_projection_release(struct store_projection *p);
+void store_projection_put(struct store *s, struct store_projection *p); /* fills in the number */
+bool store_projection_next(struct store *s, uint64_t after, struct store_projection *p);
+void store_projection_delete(struct store *s, uint64_t number);
+bool store_projection_names(struct store *s, const char *tmp_name); /* is the tmp file still needed? (sweep) */
+
+#endif
