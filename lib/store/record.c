@@ -1,0 +1,403 @@
+/* Records to octets and back; schema.h says where each octet stands. What is read is checked, for
+ * a disk may have changed it: a record that ends too early, or is of another version, decodes to
+ * false, never to a wrong one. */
+#include <stdlib.h>
+
+#include "store/store_private.h"
+
+enum { MESSAGE_SHOWN = 1, MESSAGE_SAME_FLAGS = 2, MESSAGE_BASE = 4 };
+enum { BODY_FILE_HASH = 1 };
+
+/* Writing: the caller reserves what the record can need at most. */
+static uint8_t *record_begin(struct store *s, size_t size_max)
+{
+	buf_clear(&s->scratch);
+	uint8_t *p = (uint8_t *)buf_reserve(&s->scratch, size_max);
+	*p = STORE_RECORD_VERSION;
+	return p + 1;
+}
+
+static struct slice record_end(struct store *s, const uint8_t *end)
+{
+	buf_added(&s->scratch, (size_t)((const char *)end - s->scratch.data));
+	return buf_slice(&s->scratch);
+}
+
+static size_t text_size(const char *text)
+{
+	return 2 + (text != NULL ? strlen(text) : 0);
+}
+
+static uint8_t *put_octets(uint8_t *p, const void *data, size_t len)
+{
+	if (len > 0)
+		memcpy(p, data, len);
+	return p + len;
+}
+
+static uint8_t *put_text(uint8_t *p, const void *text, size_t len)
+{
+	INVARIANT(len <= UINT16_MAX);
+	return put_octets(store_put_u16(p, (uint32_t)len), text, len);
+}
+
+static uint8_t *put_str(uint8_t *p, const char *text)
+{
+	return put_text(p, text, text != NULL ? strlen(text) : 0);
+}
+
+/* Reading: after the end everything is 0 and `bad` is set, so that one look at the end is enough. */
+struct fields {
+	const uint8_t *at;
+	size_t left;
+	bool bad;
+};
+
+static const uint8_t *octets(struct fields *f, size_t len)
+{
+	static const uint8_t zeros[MAIL_HASH_SIZE];
+	if (f->left < len) {
+		f->bad = true;
+		f->left = 0;
+		return zeros;
+	}
+	const uint8_t *at = f->at;
+	f->at += len;
+	f->left -= len;
+	return at;
+}
+
+static uint32_t u8(struct fields *f)
+{
+	return *octets(f, 1);
+}
+
+static uint32_t u16(struct fields *f)
+{
+	return store_take_u16(octets(f, 2));
+}
+
+static uint32_t u32(struct fields *f)
+{
+	return store_take_u32(octets(f, 4));
+}
+
+static uint64_t u64(struct fields *f)
+{
+	return store_take_u64(octets(f, 8));
+}
+
+static struct slice text(struct fields *f)
+{
+	size_t len = u16(f);
+	if (len > f->left) {
+		f->bad = true;
+		len = 0;
+	}
+	return (struct slice){ (const char *)octets(f, len), len };
+}
+
+static struct fields fields_of(struct slice in)
+{
+	struct fields f = { (const uint8_t *)in.data, in.len, false };
+	if (u8(&f) != STORE_RECORD_VERSION)
+		f.bad = true;
+	return f;
+}
+
+struct slice store_counters_encode(struct store *s, const struct store_counters *c)
+{
+	uint8_t *p = record_begin(s, 64);
+	p = store_put_u64(p, c->mailbox);
+	p = store_put_u64(p, c->message);
+	p = store_put_u64(p, c->body);
+	p = store_put_u64(p, c->projection);
+	p = store_put_u64(p, c->keyword);
+	p = store_put_u64(p, c->indexed);
+	return record_end(s, p);
+}
+
+bool store_counters_decode(struct slice in, struct store_counters *c)
+{
+	struct fields f = fields_of(in);
+	struct store_counters got;
+	got.mailbox = u64(&f);
+	got.message = u64(&f);
+	got.body = u64(&f);
+	got.projection = u64(&f);
+	got.keyword = u64(&f);
+	got.indexed = u64(&f);
+	if (!f.bad)
+		*c = got;
+	return !f.bad;
+}
+
+struct slice store_mailbox_encode(struct store *s, const struct store_mailbox *m)
+{
+	uint8_t *p = record_begin(s, 64 + text_size(m->name) + text_size(m->wire) +
+		text_size(m->folder));
+	*p++ = (uint8_t)m->delimiter;
+	p = store_put_u32(p, m->attrs);
+	p = store_put_u32(p, m->state);
+	p = store_put_u64(p, m->uidvalidity);
+	p = store_put_u64(p, m->highestmodseq);
+	p = store_put_u32(p, m->uidnext);
+	p = store_put_u32(p, m->messages);
+	p = store_put_u32(p, m->lastseen);
+	p = store_put_u64(p, (uint64_t)m->synced);
+	p = put_str(p, m->name);
+	p = put_str(p, m->wire);
+	p = put_str(p, m->folder);
+	return record_end(s, p);
+}
+
+/* The id is the key's. */
+bool store_mailbox_decode(struct slice in, struct store_mailbox *m)
+{
+	struct fields f = fields_of(in);
+	struct store_mailbox got = { 0 };
+	got.delimiter = (char)u8(&f);
+	got.attrs = u32(&f);
+	got.state = u32(&f);
+	got.uidvalidity = u64(&f);
+	got.highestmodseq = u64(&f);
+	got.uidnext = u32(&f);
+	got.messages = u32(&f);
+	got.lastseen = u32(&f);
+	got.synced = (int64_t)u64(&f);
+	struct slice name = text(&f), wire = text(&f), folder = text(&f);
+	if (f.bad)
+		return false;
+	got.name = mem_copy_slice(name);
+	got.wire = mem_copy_slice(wire);
+	got.folder = mem_copy_slice(folder);
+	*m = got;
+	return true;
+}
+
+struct slice store_tally_encode(struct store *s, const struct store_tally *t)
+{
+	uint8_t *p = record_begin(s, 64);
+	p = store_put_u64(p, t->counts.messages);
+	p = store_put_u64(p, t->counts.bodies);
+	p = store_put_u64(p, t->counts.owed);
+	p = store_put_u64(p, t->counts.owed_octets);
+	p = store_put_u64(p, t->counts.unseen);
+	p = store_put_u64(p, t->uids);
+	return record_end(s, p);
+}
+
+bool store_tally_decode(struct slice in, struct store_tally *t)
+{
+	struct fields f = fields_of(in);
+	struct store_tally got;
+	got.counts.messages = u64(&f);
+	got.counts.bodies = u64(&f);
+	got.counts.owed = u64(&f);
+	got.counts.owed_octets = u64(&f);
+	got.counts.unseen = u64(&f);
+	got.uids = u64(&f);
+	if (!f.bad)
+		*t = got;
+	return !f.bad;
+}
+
+static size_t flags_size(const struct mail_flags *flags)
+{
+	return 4 + 4 * flags->count;
+}
+
+static uint8_t *put_flags(struct store *s, uint8_t *p, const struct mail_flags *flags)
+{
+	INVARIANT(flags->system <= UINT16_MAX && flags->count <= MAIL_KEYWORDS_MAX);
+	p = store_put_u16(p, flags->system);
+	p = store_put_u16(p, (uint32_t)flags->count);
+	for (size_t i = 0; i < flags->count; i++)
+		p = store_put_u32(p, store_keyword_number(s, flags->keywords[i]));
+	return p;
+}
+
+/* keyword.c uses no scratch while it looks a number up, but a new keyword is put; so the numbers
+ * are made sure of before the record is begun. */
+static void number_keywords(struct store *s, const struct mail_flags *flags)
+{
+	for (size_t i = 0; i < flags->count; i++)
+		store_keyword_number(s, flags->keywords[i]);
+}
+
+static uint8_t *put_shown(struct store *s, uint8_t *p, const struct store_message *m, bool same)
+{
+	p = store_put_u32(p, m->shown_mailbox);
+	p = store_put_u64(p, m->device);
+	p = store_put_u64(p, m->inode);
+	p = store_put_u64(p, m->file_size);
+	p = store_put_u64(p, (uint64_t)m->file_mtime_ns);
+	p = store_put_u32(p, m->run);
+	return same ? p : put_flags(s, p, &m->shown);
+}
+
+struct slice store_message_encode(struct store *s, const struct store_message *m)
+{
+	INVARIANT(m->state <= UINT16_MAX);
+	size_t base_len = m->base != NULL ? strlen(m->base) : 0;
+	bool same = mail_flags_equal(&m->flags, &m->shown);
+	uint8_t bits = 0;
+	if ((m->state & STORE_SHOWN) != 0 || m->base != NULL)
+		bits |= MESSAGE_SHOWN;
+	if (same)
+		bits |= MESSAGE_SAME_FLAGS;
+	if (m->base != NULL)
+		bits |= MESSAGE_BASE;
+
+	number_keywords(s, &m->flags);
+	number_keywords(s, &m->shown);
+	uint8_t *p = record_begin(s, 128 + flags_size(&m->flags) + flags_size(&m->shown) + base_len);
+	*p++ = bits;
+	p = store_put_u16(p, m->state);
+	p = store_put_u32(p, m->mailbox);
+	p = store_put_u32(p, m->uid);
+	p = store_put_u64(p, (uint64_t)m->date);
+	p = store_put_u64(p, m->size);
+	p = store_put_u64(p, m->body);
+	p = put_flags(s, p, &m->flags);
+	if ((bits & MESSAGE_SHOWN) != 0)
+		p = put_octets(put_shown(s, p, m, same), m->base, base_len);
+	return record_end(s, p);
+}
+
+static bool take_flags(struct store *s, struct fields *f, struct mail_flags *flags)
+{
+	flags->system = u16(f);
+	uint32_t count = u16(f);
+	if (count > MAIL_KEYWORDS_MAX || f->bad)
+		return false;
+	for (uint32_t i = 0; i < count; i++) {
+		const char *name = store_keyword_name(s, u32(f));
+		if (f->bad || name == NULL)
+			return false;
+		mail_flags_add(flags, slice_of(name));
+	}
+	return true;
+}
+
+static bool take_shown(struct store *s, struct fields *f, uint32_t bits, struct store_message *m)
+{
+	m->shown_mailbox = u32(f);
+	m->device = u64(f);
+	m->inode = u64(f);
+	m->file_size = u64(f);
+	m->file_mtime_ns = (int64_t)u64(f);
+	m->run = u32(f);
+	if ((bits & MESSAGE_SAME_FLAGS) != 0)
+		mail_flags_copy(&m->shown, &m->flags);
+	else if (!take_flags(s, f, &m->shown))
+		return false;
+	if ((bits & MESSAGE_BASE) != 0)
+		m->base = mem_copy_slice((struct slice){ (const char *)f->at, f->left });
+	return !f->bad;
+}
+
+/* The number is the key's. *m is initialised. */
+bool store_message_decode(struct store *s, struct slice in, struct store_message *m)
+{
+	struct fields f = fields_of(in);
+	store_message_release(m);
+	uint32_t bits = u8(&f);
+	m->state = u16(&f);
+	m->mailbox = u32(&f);
+	m->uid = u32(&f);
+	m->date = (int64_t)u64(&f);
+	m->size = u64(&f);
+	m->body = u64(&f);
+	if (!take_flags(s, &f, &m->flags))
+		return false;
+	return (bits & MESSAGE_SHOWN) == 0 || take_shown(s, &f, bits, m);
+}
+
+bool store_message_peek(struct slice in, struct store_message_index *out)
+{
+	struct fields f = fields_of(in);
+	uint32_t bits = u8(&f);
+	out->state = u16(&f);
+	out->mailbox = u32(&f);
+	out->uid = u32(&f);
+	u64(&f);
+	out->size = u64(&f);
+	out->body = u64(&f);
+	out->seen = (u16(&f) & MAIL_SEEN) != 0;
+	for (uint32_t count = u16(&f); count > 0; count--)
+		octets(&f, 4);
+	out->base = (struct slice){ NULL, 0 };
+	if ((bits & MESSAGE_BASE) == 0)
+		return !f.bad;
+	u32(&f);
+	for (int i = 0; i < 4; i++)
+		u64(&f);
+	u32(&f);
+	if ((bits & MESSAGE_SAME_FLAGS) == 0) {
+		u16(&f);
+		for (uint32_t count = u16(&f); count > 0; count--)
+			octets(&f, 4);
+	}
+	out->base = (struct slice){ (const char *)f.at, f.left };
+	return !f.bad;
+}
+
+struct slice store_body_encode(struct store *s, const struct store_body_record *b)
+{
+	uint8_t *p = record_begin(s, 128);
+	*p++ = b->encoding;
+	*p++ = b->info.has_file_hash ? BODY_FILE_HASH : 0;
+	p = store_put_u64(p, b->info.size);
+	p = store_put_u64(p, b->info.references);
+	p = put_octets(p, b->info.hash, MAIL_HASH_SIZE);
+	if (b->info.has_file_hash)
+		p = put_octets(p, b->info.file_hash, MAIL_HASH_SIZE);
+	return record_end(s, p);
+}
+
+bool store_body_decode(struct slice in, struct store_body_record *b)
+{
+	struct fields f = fields_of(in);
+	struct store_body_record got = { 0 };
+	got.encoding = (uint8_t)u8(&f);
+	got.info.has_file_hash = (u8(&f) & BODY_FILE_HASH) != 0;
+	got.info.size = u64(&f);
+	got.info.references = u64(&f);
+	memcpy(got.info.hash, octets(&f, MAIL_HASH_SIZE), MAIL_HASH_SIZE);
+	if (got.info.has_file_hash)
+		memcpy(got.info.file_hash, octets(&f, MAIL_HASH_SIZE), MAIL_HASH_SIZE);
+	if (!f.bad)
+		*b = got;
+	return !f.bad;
+}
+
+struct slice store_projection_encode(struct store *s, const struct store_projection *p)
+{
+	uint8_t *to = record_begin(s, 64 + p->base.len + p->tmp.len);
+	*to++ = (uint8_t)p->kind;
+	*to++ = p->old_new;
+	to = store_put_u64(to, p->message);
+	to = store_put_u32(to, p->mailbox);
+	to = store_put_u32(to, p->old_system);
+	to = put_text(to, p->base.data, p->base.len);
+	to = put_text(to, p->tmp.data, p->tmp.len);
+	return record_end(s, to);
+}
+
+/* The number is the key's. *p is initialised. */
+bool store_projection_decode(struct slice in, struct store_projection *p)
+{
+	struct fields f = fields_of(in);
+	p->kind = (enum store_projection_kind)u8(&f);
+	p->old_new = u8(&f) != 0;
+	p->message = u64(&f);
+	p->mailbox = u32(&f);
+	p->old_system = u32(&f);
+	struct slice base = text(&f), tmp = text(&f);
+	buf_clear(&p->base);
+	buf_clear(&p->tmp);
+	buf_add_slice(&p->base, base);
+	buf_add_slice(&p->tmp, tmp);
+	return !f.bad;
+}
