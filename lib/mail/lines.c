@@ -4,25 +4,26 @@
 
 void mail_lines_to_file(struct mail_lines *state, struct slice in, bool last, struct buf *out)
 {
-	if (state->pending_cr && in.len > 0) {
-		if (in.data[0] != '\n')
-			buf_add_char(out, '\r');
-		state->pending_cr = false;
-	}
 	while (in.len > 0) {
+		bool ends_line = state->pending_cr && in.data[0] == '\n';
+		if (ends_line && state->after_cr)
+			state->lossy = true; /* CR CR LF becomes CR LF, and stays so */
+		if (state->pending_cr && !ends_line)
+			state->after_cr = buf_add_char(out, '\r');
+
 		const char *cr = memchr(in.data, '\r', in.len);
 		size_t plain = cr != NULL ? (size_t)(cr - in.data) : in.len;
+		size_t skip = ends_line; /* the LF of the CR before */
+		if (!state->lossy && memchr(in.data + skip, '\n', plain - skip) != NULL)
+			state->lossy = true;
 		buf_add(out, in.data, plain);
+		if (plain > 0)
+			state->after_cr = false;
+
+		state->pending_cr = cr != NULL;
+		plain += cr != NULL;
 		in.data += plain;
 		in.len -= plain;
-		if (in.len == 1)
-			state->pending_cr = true;
-		else if (in.len > 1 && in.data[1] != '\n')
-			buf_add_char(out, '\r');
-		if (in.len > 0) {
-			in.data++;
-			in.len--;
-		}
 	}
 	if (last && state->pending_cr) {
 		buf_add_char(out, '\r');

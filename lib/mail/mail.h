@@ -70,12 +70,14 @@ void mail_hash_hex(const uint8_t hash[MAIL_HASH_SIZE], char out[65]);
 /* Line ends between the server's form (CRLF) and the file's (LF), streamed. */
 struct mail_lines {
 	bool pending_cr; /* a CR ended the last piece */
+	bool after_cr;   /* the last octet that went out was a CR */
+	bool lossy;      /* to the file: the way back does not lead here (a bare LF, CR CR LF) */
 };
 /* CRLF becomes LF; a bare CR and a bare LF stay as they are. Adds to *out (no ceiling expected);
  * with `last` a pending CR goes out. */
 void mail_lines_to_file(struct mail_lines *state, struct slice in, bool last, struct buf *out);
-/* Each LF that no CR precedes becomes CRLF. Not the inverse of the above where the server's form
- * had a bare LF: then the record carries the file form's hash too (design: identity). */
+/* Each LF that no CR precedes becomes CRLF. The inverse of the above unless `lossy` was set there:
+ * then the record carries the file form's hash too (design: identity). */
 void mail_lines_to_wire(struct mail_lines *state, struct slice in, struct buf *out);
 
 /* Fields of a header. `header` is the beginning of a message, either form of line ends; what is

@@ -16,6 +16,9 @@ static const struct {
 	{ "a\nb", "a\nb", "a\r\nb" },
 	{ "\n", "\n", "\r\n" },
 	{ "a\r\n\r", "a\n\r", NULL },
+	{ "\ra\r\n", "\ra\n", NULL },
+	{ "a\r\n\nb", "a\n\nb", "a\r\n\r\nb" },
+	{ "a\r\r\nb\r\n", "a\r\nb\n", "a\r\nb\r\n" },
 };
 
 typedef void convert(struct mail_lines *, struct slice, bool, struct buf *);
@@ -27,7 +30,7 @@ static void to_wire(struct mail_lines *state, struct slice in, bool last, struct
 }
 
 /* In pieces of `size` octets; an empty piece in between must not matter. */
-static void test_pieces(convert *f, const char *in, const char *want, size_t size)
+static void test_pieces(convert *f, const char *in, const char *want, size_t size, bool lossy)
 {
 	struct mail_lines state = { 0 };
 	struct buf out;
@@ -39,6 +42,8 @@ static void test_pieces(convert *f, const char *in, const char *want, size_t siz
 	f(&state, (struct slice){ "", 0 }, true, &out);
 	is_mem(out.data, out.len, want, strlen(want), "in pieces of %zu", size);
 	ok(f == to_wire || !state.pending_cr, "nothing is left");
+	if (f != to_wire)
+		is_int(state.lossy, lossy, "and it is told whether it is lossy");
 	buf_release(&out);
 }
 
@@ -64,9 +69,10 @@ int main(void)
 {
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		for (size_t size = 1; size < 4; size++) {
-			test_pieces(mail_lines_to_file, cases[i].wire, cases[i].file, size);
-			test_pieces(to_wire, cases[i].file,
-				cases[i].back != NULL ? cases[i].back : cases[i].wire, size);
+			bool lossy = cases[i].back != NULL;
+			test_pieces(mail_lines_to_file, cases[i].wire, cases[i].file, size, lossy);
+			test_pieces(to_wire, cases[i].file, lossy ? cases[i].back : cases[i].wire, size,
+				lossy);
 		}
 	test_hash();
 	return done_testing();
