@@ -1,7 +1,6 @@
 /* Fields of a message's header. The header is hostile: fields are found and unfolded here, within
  * bounds, and only the value of a field that we want goes to libetpan's mailimf_*, as one line
- * without comments (its comment parser recurses) and, but for quoted pairs, without control
- * characters. */
+ * without control characters, and without comments: its comment parser recurses. */
 #include <stdlib.h>
 
 #include <libetpan/mailimf.h>
@@ -60,23 +59,26 @@ static bool next_field(struct slice *in, struct slice *name, struct buf *value)
 	return false;
 }
 
-/* Control characters become spaces; comments (RFC 5322 3.2.2), which may nest, go away; so does one
- * that never ends. Parentheses in <> or in a quoted string are no comments. */
-static void make_plain(struct buf *value)
+static void replace_controls(struct buf *value)
+{
+	for (size_t i = 0; i < value->len; i++)
+		if ((unsigned char)value->data[i] < ' ' || value->data[i] == 0x7f)
+			value->data[i] = ' ';
+}
+
+/* Comments (RFC 5322 3.2.2), which may nest, go away; so does one that never ends. Parentheses in <>
+ * or in a quoted string are no comments. */
+static void drop_comments(struct buf *value)
 {
 	size_t depth = 0, to = 0;
 	bool quoted = false, bracketed = false;
 	for (size_t i = 0; i < value->len; i++) {
 		char c = value->data[i];
-		if ((unsigned char)c < ' ' || c == 0x7f)
-			c = ' ';
-		if (c == '\\' && depth > 0) { /* a quoted pair */
-			i++;
-			continue;
-		}
-		if (c == '\\' && quoted && i + 1 < value->len) {
-			value->data[to++] = c;
-			value->data[to++] = value->data[++i];
+		if (c == '\\' && (quoted || depth > 0)) { /* a quoted pair */
+			if (depth == 0)
+				value->data[to++] = c;
+			if (++i < value->len && depth == 0)
+				value->data[to++] = value->data[i];
 			continue;
 		}
 		if (depth == 0 && c == '"')
@@ -91,6 +93,12 @@ static void make_plain(struct buf *value)
 			depth--;
 	}
 	buf_truncate(value, to);
+}
+
+static void make_plain(struct buf *value)
+{
+	replace_controls(value);
+	drop_comments(value);
 }
 
 /* Without brackets mailimf takes all words together as one id. */

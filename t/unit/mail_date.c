@@ -63,7 +63,7 @@ int main(void)
 	is_int(got, 42, "and nothing is stored");
 	for (size_t i = 0; i < sizeof printed / sizeof *printed; i++) {
 		mail_date_print(printed[i].seconds, printed[i].zone_min, text);
-		is_str(text, printed[i].text, "prints '%s'", printed[i].text);
+		is_str(text, printed[i].text, "prints %lld", (long long)printed[i].seconds);
 	}
 	/* Each day of 500 years, and back. */
 	int wrong = 0;
