@@ -87,6 +87,11 @@ void maildir_split(struct slice file_name, struct slice *base, struct slice *let
 
 /* Delivery */
 
+struct maildir_stat {
+	uint64_t device, inode, size;
+	int64_t mtime_ns;
+};
+
 /* A file under way. It lies in the tmp folder of the INBOX, whatever its folder will be, which may
  * not be known yet: programs that read mail leave files in a Maildir's tmp alone, while a tmp folder
  * of our own in the root would be indexed (notmuch) or listed as a mailbox. Ours are named
@@ -95,20 +100,16 @@ struct maildir_file;
 struct maildir_file *maildir_file_new(struct maildir *m, struct err *err);
 int maildir_file_write(struct maildir_file *f, const void *data, size_t len, struct err *err);
 /* Sets the file's time to `time`, closes, gives it the name `tmp_name` (no '/'), under which
- * maildir_place finds it; an older file of that name is replaced. Returns the file's size in *size
- * (may be NULL). Not durable. The object is only good to be freed then. */
-int maildir_file_finish(struct maildir_file *f, const char *tmp_name, int64_t time, uint64_t *size,
-	struct err *err);
+ * maildir_place finds it; an older file of that name is replaced. Fills *st (may be NULL), which stays
+ * true when the file is placed. Not durable. The object is only good to be freed then. */
+int maildir_file_finish(struct maildir_file *f, const char *tmp_name, int64_t time,
+	struct maildir_stat *st, struct err *err);
 /* Frees; a file that was not finished is unlinked. Accepts NULL. */
 void maildir_file_free(struct maildir_file *f);
 
 /* Renames tmp_name to its place, whose folder is made where it is missing. Never overwrites: a file
  * in its place is -1. 0 done, 1 there was no such tmp file (and the caller looks whether the message
  * is in its place already), -1 failed. Fills *st where not NULL. */
-struct maildir_stat {
-	uint64_t device, inode, size;
-	int64_t mtime_ns;
-};
 int maildir_place(struct maildir *m, const char *tmp_name, const struct maildir_name *to,
 	struct maildir_stat *st, struct err *err);
 /* Unlinks every file of ours in the tmp folder that `keep` (may be NULL) does not want.

@@ -2,6 +2,8 @@
 #ifndef MAILDIR_MAILDIR_PRIVATE_H
 #define MAILDIR_MAILDIR_PRIVATE_H
 
+#include <sys/stat.h>
+
 #include "maildir/maildir.h"
 
 /* Every file of ours in a tmp folder begins so: others have theirs beside them. */
@@ -28,6 +30,8 @@ int maildir_folder_check(const char *folder, struct err *err);
 int maildir_folder_remake(struct maildir *m, const char *folder, struct err *err);
 /* m->from to m->to, which lies in `folder`; never overwrites. 0, 1 there is no m->from, -1. */
 int maildir_move(struct maildir *m, const char *folder, struct err *err);
+/* Follows a symbolic link: the message is what it points to. -1 with errno. */
 int maildir_fill_stat(struct maildir *m, const char *path, struct maildir_stat *st);
+struct maildir_stat maildir_stat_of(const struct stat *s);
 
 #endif

@@ -1,0 +1,139 @@
+/* The root: whose it is, and folders in it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "lib/tap.h"
+#include "maildir/maildir.h"
+
+static char base[] = "/tmp/mailtide-root.XXXXXX";
+
+static const char *at(const char *path)
+{
+	static char full[8][256];
+	static unsigned turn;
+	char *out = full[turn++ % 8];
+	snprintf(out, 256, "%s/%s", base, path);
+	return out;
+}
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(at(path), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		diag("cannot write '%s'", path);
+	close(fd);
+}
+
+static bool is_there(const char *path)
+{
+	struct stat st;
+	return lstat(at(path), &st) == 0;
+}
+
+static void test_open(const char *path, enum maildir_layout layout, const char *id, bool create,
+	const char *want)
+{
+	struct err err = { 0 };
+	struct maildir *m = maildir_open(at(path), layout, id, create, &err);
+	if (want == NULL) {
+		ok(m != NULL, "'%s' opens: %s", path, err.text);
+	} else {
+		ok(m == NULL && err.cls == ERR_USER, "'%s' does not open: %s", path, err.text);
+		ok(strstr(err.text, want) != NULL, "because it '%s'", want);
+	}
+	maildir_close(m);
+}
+
+static void test_owner(void)
+{
+	test_open("none", MAILDIR_NESTED, "id1", false, "is missing");
+	ok(!is_there("none"), "and is not made");
+	put("file", "x");
+	test_open("file", MAILDIR_NESTED, "id1", true, "not a folder");
+	test_open("file/below", MAILDIR_NESTED, "id1", true, "not a folder");
+	test_open("a/b/c", MAILDIR_NESTED, "id1", true, NULL);
+	ok(is_there("a/b/c/.mailtide"), "a missing root is made and marked");
+	test_open("a/b/c", MAILDIR_NESTED, "id1", false, NULL);
+	test_open("a/b/c", MAILDIR_NESTED, "id2", true, "another store");
+	test_open("a/b/c", MAILDIR_PLUS, "id1", true, "layout");
+	if (symlink("a/b/c", at("link")) == 0)
+		test_open("link", MAILDIR_NESTED, "id1", false, NULL);
+
+	mkdir(at("empty"), 0700);
+	test_open("empty", MAILDIR_NESTED, "id1", false, "is empty");
+	test_open("empty", MAILDIR_PLUS, "id1", true, NULL);
+	test_open("empty", MAILDIR_PLUS, "id1", false, NULL);
+
+	mkdir(at("full"), 0700);
+	put("full/.mailtide.new", "a crash left this");
+	put("full/mail", "x");
+	test_open("full", MAILDIR_NESTED, "id1", true, "not empty");
+	unlink(at("full/mail"));
+	test_open("full", MAILDIR_NESTED, "id1", true, NULL);
+	put("full/.mailtide", "");
+	test_open("full", MAILDIR_NESTED, "id1", true, "damaged");
+	put("full/.mailtide", "mailtide-maildir 1 id1 nested\nmore\n");
+	test_open("full", MAILDIR_NESTED, "id1", true, "damaged");
+	put("full/.mailtide", "mailtide-maildir 2 id1 nested\n");
+	test_open("full", MAILDIR_NESTED, "id1", true, "another version");
+	put("full/.mailtide", "mailtide-maildir 1 id1 nested\n");
+	test_open("full", MAILDIR_NESTED, "id1", true, NULL);
+
+	bool is_root = geteuid() == 0;
+	chmod(at("full"), 0500);
+	if (is_root && seteuid(65534) != 0)
+		return;
+	test_open("full", MAILDIR_NESTED, "id1", true, "full"); /* says which is not writable */
+	if (is_root && seteuid(0) != 0)
+		diag("not root again");
+	chmod(at("full"), 0700);
+}
+
+static void test_folders(void)
+{
+	struct err err = { 0 };
+	struct maildir *m = maildir_open(at("a/b/c"), MAILDIR_NESTED, "id1", false, &err);
+	ok(!maildir_folder_exists(m, "x/y"), "no folder yet");
+	is_int(maildir_folder_make(m, "x/y", &err), 0, "made: %s", err.text);
+	ok(maildir_folder_exists(m, "x/y"), "there");
+	ok(!maildir_folder_exists(m, "x"), "the one above is a plain folder");
+	ok(is_there("a/b/c/x/y/new") && is_there("a/b/c/x/y/tmp"), "with all parts");
+	ok(!is_there("a/b/c/x/y/maildirfolder"), "and without a mark");
+	is_int(maildir_folder_make(m, "x/y", &err), 0, "again");
+	is_int(maildir_folder_make(m, "x", &err), 0, "then the one above");
+	put("a/b/c/f", "");
+	is_int(maildir_folder_make(m, "f/g", &err), -1, "not below a file: %s", err.text);
+	is_int(err.cls, ERR_USER, "which the user must move");
+	is_int(maildir_folder_make(m, "../x", &err), -1, "not outside: %s", err.text);
+	is_int(maildir_folder_make(m, "/x", &err), -1, "not at the top");
+	is_int(maildir_folder_make(m, "a//b", &err), -1, "not without a name");
+	is_int(maildir_folder_make(m, "a/", &err), -1, "nor at the end");
+	is_int(maildir_sync(m, &err), 0, "synced");
+	maildir_close(m);
+
+	m = maildir_open(at("empty"), MAILDIR_PLUS, "id1", false, &err);
+	is_int(maildir_folder_make(m, ".x.y", &err), 0, "a Maildir++ folder");
+	ok(is_there("empty/.x.y/maildirfolder") && is_there("empty/.x.y/cur"), "with its mark");
+	is_int(maildir_folder_make(m, "", &err), 0, "the INBOX");
+	ok(maildir_folder_exists(m, "") && is_there("empty/new"), "is the root");
+	ok(!is_there("empty/maildirfolder"), "which has none");
+	is_str(maildir_root(m), at("empty"), "the root's path");
+	maildir_close(m);
+	maildir_close(NULL);
+}
+
+int main(void)
+{
+	if (mkdtemp(base) == NULL || chmod(base, 0755) != 0)
+		return 1;
+	test_owner();
+	test_folders();
+	char *clean = mem_printf("rm -rf %s", base);
+	is_int(system(clean), 0, "clean");
+	free(clean);
+	return done_testing();
+}
