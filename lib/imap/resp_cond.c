@@ -1,0 +1,141 @@
+/* Status responses and their codes. */
+#include <string.h>
+
+#include "imap/resp_private.h"
+
+static const struct {
+	const char *name;
+	size_t len;
+	enum imap_code code;
+} codes[] = {
+#define CODE(name, code) { name, sizeof(name) - 1, code }
+	CODE("ALERT", IMAP_ALERT), CODE("ALREADYEXISTS", IMAP_ALREADYEXISTS),
+	CODE("APPENDUID", IMAP_APPENDUID), CODE("AUTHENTICATIONFAILED", IMAP_AUTHENTICATIONFAILED),
+	CODE("AUTHORIZATIONFAILED", IMAP_AUTHORIZATIONFAILED), CODE("CLOSED", IMAP_CLOSED),
+	CODE("COMPRESSIONACTIVE", IMAP_COMPRESSIONACTIVE), CODE("CAPABILITY", IMAP_CODE_CAPABILITY),
+	CODE("CONTACTADMIN", IMAP_CONTACTADMIN), CODE("COPYUID", IMAP_COPYUID),
+	CODE("EXPIRED", IMAP_EXPIRED), CODE("EXPUNGEISSUED", IMAP_EXPUNGEISSUED),
+	CODE("HIGHESTMODSEQ", IMAP_HIGHESTMODSEQ), CODE("INUSE", IMAP_INUSE), CODE("LIMIT", IMAP_LIMIT),
+	CODE("MAILBOXID", IMAP_MAILBOXID), CODE("MODIFIED", IMAP_MODIFIED),
+	CODE("NOMODSEQ", IMAP_NOMODSEQ), CODE("NONEXISTENT", IMAP_NONEXISTENT),
+	CODE("NOPERM", IMAP_NOPERM), CODE("OVERQUOTA", IMAP_OVERQUOTA),
+	CODE("PERMANENTFLAGS", IMAP_PERMANENTFLAGS), CODE("PRIVACYREQUIRED", IMAP_PRIVACYREQUIRED),
+	CODE("READ-ONLY", IMAP_READONLY), CODE("READ-WRITE", IMAP_READWRITE),
+	CODE("SERVERBUG", IMAP_SERVERBUG), CODE("THROTTLED", IMAP_THROTTLED), CODE("TOOBIG", IMAP_TOOBIG),
+	CODE("TRYCREATE", IMAP_TRYCREATE), CODE("UIDNEXT", IMAP_UIDNEXT),
+	CODE("UIDNOTSTICKY", IMAP_UIDNOTSTICKY), CODE("UIDVALIDITY", IMAP_UIDVALIDITY),
+	CODE("UNAVAILABLE", IMAP_UNAVAILABLE), CODE("UNSEEN", IMAP_UNSEEN),
+#undef CODE
+};
+
+static enum imap_code find_code(struct slice name)
+{
+	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+		if (token_is(name, codes[i].name, codes[i].len))
+			return codes[i].code;
+	return IMAP_CODE_OTHER;
+}
+
+/* A code whose number or list cannot be read counts as unknown. */
+static bool read_code_value(struct reader *r, enum imap_code code)
+{
+	uint64_t *n = &r->resp->cond.code_number;
+	switch (code) {
+	case IMAP_HIGHESTMODSEQ:
+		return token_number(&r->t, UINT63_MAX, n);
+	case IMAP_UIDVALIDITY:
+		return token_number(&r->t, UINT63_MAX, n) && *n > 0;
+	case IMAP_UIDNEXT:
+		return token_number(&r->t, UID_MAX, n) && *n > 0;
+	case IMAP_UNSEEN:
+		return token_number(&r->t, UINT32_MAX, n);
+	case IMAP_PERMANENTFLAGS:
+		return resp_flags(r, &r->resp->cond.flags);
+	default:
+		return true;
+	}
+}
+
+static void read_code(struct reader *r, struct slice text)
+{
+	struct reader inner = { tokens_of(text, r->t.unescaped), r->s, r->resp };
+	struct slice name = token_item(&inner.t);
+	struct tokens rest = inner.t;
+	r->resp->cond.code_name = name;
+	r->resp->cond.code_text = token_rest(&rest);
+	r->resp->cond.code = find_code(name);
+	if (!read_code_value(&inner, r->resp->cond.code))
+		r->resp->cond.code = IMAP_CODE_OTHER;
+}
+
+/* The length of the code at the beginning of `text`, behind its "[". Where brackets and quotes do
+ * not match, the first "]" ends it; without any there is no code. */
+static bool find_code_end(struct slice text, size_t *len)
+{
+	if (token_code(text, len))
+		return true;
+	const char *end = text.len > 0 ? memchr(text.data, ']', text.len) : NULL;
+	if (end == NULL)
+		return false;
+	*len = (size_t)(end - text.data);
+	return true;
+}
+
+/* Servers put some codes in the middle or at the end ("APPEND [TRYCREATE] failed"; Q1). Only those are
+ * looked for that cost no more than a try where the text is a user's own: [NONEXISTENT] in it may be
+ * the name of a mailbox that is there. */
+static void find_stray_code(struct imap_resp *resp)
+{
+	static const char *const names[] = {
+		"[THROTTLED]", "[TRYCREATE]", "[OVERQUOTA]", "[LIMIT]", "[INUSE]", "[UNAVAILABLE]",
+	};
+	struct slice text = resp->cond.text;
+	if (text.len == 0 || memchr(text.data, '[', text.len) == NULL)
+		return;
+	size_t count = resp->cond.cond == IMAP_OK ? 1 : sizeof names / sizeof *names;
+	for (size_t i = 0; i < count; i++) {
+		size_t len = strlen(names[i]);
+		const char *at = memmem(text.data, text.len, names[i], len);
+		if (at == NULL)
+			continue;
+		resp->cond.code_name = (struct slice){ at + 1, len - 2 };
+		resp->cond.code = find_code(resp->cond.code_name);
+		return;
+	}
+}
+
+void resp_cond(struct reader *r, enum imap_cond cond)
+{
+	struct imap_resp *resp = r->resp;
+	size_t len;
+	resp->kind = IMAP_COND;
+	resp->cond.cond = cond;
+	struct slice text = token_rest(&r->t), code = { 0 };
+	resp->cond.text = text;
+	if (text.len > 0 && text.data[0] == '[')
+		code = (struct slice){ text.data + 1, text.len - 1 };
+	if (!find_code_end(code, &len)) {
+		find_stray_code(resp);
+		return;
+	}
+	struct tokens rest = tokens_of((struct slice){ code.data + len + 1, code.len - len - 1 }, NULL);
+	resp->cond.text = token_rest(&rest);
+	read_code(r, (struct slice){ code.data, len });
+}
+
+bool resp_find_cond(struct slice word, enum imap_cond *cond)
+{
+	if (TOKEN_IS(word, "OK"))
+		*cond = IMAP_OK;
+	else if (TOKEN_IS(word, "NO"))
+		*cond = IMAP_NO;
+	else if (TOKEN_IS(word, "BAD"))
+		*cond = IMAP_BAD;
+	else if (TOKEN_IS(word, "BYE"))
+		*cond = IMAP_BYE;
+	else if (TOKEN_IS(word, "PREAUTH"))
+		*cond = IMAP_PREAUTH;
+	else
+		return false;
+	return true;
+}

@@ -1,0 +1,156 @@
+/* FETCH responses: one reader for each item. The first item of a kind counts, since the framer had to
+ * choose a body's sink by it before the rest had come. */
+#include "imap/resp_private.h"
+
+/* A "BODY[]" further in than this is taken for one, without its UID. */
+#define BODY_TEXT_MAX (64u << 10)
+
+static void fetch_uid(struct reader *r)
+{
+	uint64_t uid;
+	if (!token_number(&r->t, UID_MAX, &uid) || uid == 0)
+		return;
+	r->resp->fetch.uid = (uint32_t)uid;
+	r->resp->fetch.items |= IMAP_HAS_UID;
+}
+
+static void fetch_flags(struct reader *r)
+{
+	if (resp_flags(r, &r->resp->fetch.flags))
+		r->resp->fetch.items |= IMAP_HAS_FLAGS;
+}
+
+static void fetch_modseq(struct reader *r)
+{
+	bool list = token_open(&r->t);
+	if (token_number(&r->t, UINT63_MAX, &r->resp->fetch.modseq))
+		r->resp->fetch.items |= IMAP_HAS_MODSEQ;
+	if (list)
+		token_skip_list(&r->t);
+}
+
+static void fetch_date(struct reader *r)
+{
+	struct token token = token_next(&r->t);
+	if (token.kind == TOKEN_OPEN)
+		token_skip_list(&r->t);
+	else if (token.kind == TOKEN_STRING && mail_date_parse(token.text, &r->resp->fetch.date))
+		r->resp->fetch.items |= IMAP_HAS_DATE;
+}
+
+static void fetch_size(struct reader *r)
+{
+	if (token_number(&r->t, UINT63_MAX, &r->resp->fetch.size))
+		r->resp->fetch.items |= IMAP_HAS_SIZE;
+}
+
+static void fetch_body(struct reader *r)
+{
+	struct token token = token_next(&r->t);
+	if (token.kind == TOKEN_STRING) {
+		r->resp->fetch.body = token.text;
+		r->resp->fetch.body_size = token.text.len;
+		r->resp->fetch.items |= IMAP_HAS_BODY;
+	} else if (token.kind == TOKEN_STREAMED) {
+		r->resp->fetch.body_size = token.size;
+		r->resp->fetch.items |= IMAP_HAS_BODY;
+	} else if (token_is_nil(&token)) {
+		r->resp->fetch.items |= IMAP_HAS_BODY_NIL;
+	} else if (token.kind == TOKEN_OPEN) {
+		token_skip_list(&r->t);
+	}
+}
+
+static void fetch_emailid(struct reader *r)
+{
+	bool list = token_open(&r->t);
+	struct token token = token_next(&r->t);
+	bool is_id = token.kind == TOKEN_ATOM || token.kind == TOKEN_STRING;
+	if (is_id && !token_is_nil(&token) && token.text.len > 0) {
+		r->resp->fetch.emailid = token.text;
+		r->resp->fetch.items |= IMAP_HAS_EMAILID;
+	}
+	if (list && token.kind != TOKEN_CLOSE)
+		token_skip_list(&r->t);
+}
+
+static const struct {
+	const char *name;
+	size_t len;
+	uint32_t items; /* present already: skipped */
+	void (*read)(struct reader *r);
+} fetch_items[] = {
+#define ITEM(name, items, read) { name, sizeof(name) - 1, items, read }
+	ITEM("UID", IMAP_HAS_UID, fetch_uid),
+	ITEM("FLAGS", IMAP_HAS_FLAGS, fetch_flags),
+	ITEM("MODSEQ", IMAP_HAS_MODSEQ, fetch_modseq),
+	ITEM("BODY[]", IMAP_HAS_BODY | IMAP_HAS_BODY_NIL, fetch_body),
+	ITEM("RFC822.SIZE", IMAP_HAS_SIZE, fetch_size),
+	ITEM("INTERNALDATE", IMAP_HAS_DATE, fetch_date),
+	ITEM("EMAILID", IMAP_HAS_EMAILID, fetch_emailid),
+#undef ITEM
+};
+
+static void fetch_item(struct reader *r, struct slice name)
+{
+	for (size_t i = 0; i < sizeof fetch_items / sizeof *fetch_items; i++) {
+		if (!token_is(name, fetch_items[i].name, fetch_items[i].len))
+			continue;
+		if (r->resp->fetch.items & fetch_items[i].items)
+			break;
+		fetch_items[i].read(r);
+		return;
+	}
+	token_skip(&r->t);
+}
+
+void resp_fetch(struct reader *r)
+{
+	if (!token_open(&r->t))
+		return;
+	r->resp->kind = IMAP_FETCH;
+	for (;;) {
+		struct slice name = token_item(&r->t);
+		if (name.len > 0)
+			fetch_item(r, name);
+		else if (token_close(&r->t) || !token_skip(&r->t))
+			return;
+	}
+}
+
+/* "* 12 FETCH (", as resp_parse reads it. */
+static bool pass_fetch_head(struct tokens *t)
+{
+	if (t->at == t->end || *t->at++ != '*')
+		return false;
+	struct slice number = token_item(t);
+	if (number.len == 0 || number.data[0] < '0' || number.data[0] > '9')
+		return false;
+	return TOKEN_IS(token_item(t), "FETCH") && token_open(t);
+}
+
+bool resp_is_body(struct slice text, uint32_t *uid)
+{
+	*uid = 0;
+	while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '~'))
+		text.len--;
+	if (text.len < 6 || !TOKEN_IS(((struct slice){ text.data + text.len - 6, 6 }), "BODY[]"))
+		return false;
+	struct tokens t = tokens_of(text, NULL);
+	if (!pass_fetch_head(&t))
+		return false;
+	if (text.len > BODY_TEXT_MAX)
+		return true;
+	for (;;) {
+		struct slice name = token_item(&t);
+		uint64_t n;
+		if (TOKEN_IS(name, "BODY[]"))
+			return t.at == t.end;
+		if (!TOKEN_IS(name, "UID") || *uid != 0) {
+			if (!token_skip(&t))
+				return false;
+		} else if (token_number(&t, UID_MAX, &n)) {
+			*uid = (uint32_t)n;
+		}
+	}
+}
