@@ -1,0 +1,43 @@
+#include "imap/caps.h"
+#include "lib/tap.h"
+
+static const struct {
+	const char *list;
+	enum imap_cap cap;
+	bool has;
+	const char *why;
+} table[] = {
+	{ "IMAP4rev1  UIDPLUS   IDLE ", IMAP_CAP_IDLE, true, "doubled, trailing spaces (Q81)" },
+	{ "imap4REV1 idle", IMAP_CAP_IDLE, true, "case does not count" },
+	{ "IMAP4rev1 IDLENESS XIDLE", IMAP_CAP_IDLE, false, "part of a word is nothing" },
+	{ "IMAP4rev1 APPENDLIMIT=35651584", IMAP_CAP_APPENDLIMIT, true, "with its limit" },
+	{ "IMAP4rev1 LITERAL-", IMAP_CAP_LITERAL_PLUS, false, "LITERAL- is not LITERAL+" },
+	{ "IMAP4rev1 UTF8=ONLY", IMAP_CAP_UTF8_ACCEPT, true, "UTF8=ONLY wants the same ENABLE" },
+	{ "IMAP4rev2", IMAP_CAP_MOVE, true, "rev2 holds MOVE" },
+	{ "IMAP4rev2", IMAP_CAP_CONDSTORE, false, "rev2 does not hold CONDSTORE" },
+	{ "", IMAP_CAP_IMAP4REV1, false, "an empty list" },
+	{ " ", IMAP_CAP_IMAP4REV1, false, "a space" },
+	{ "STATUS=SIZE COMPRESS=DEFLATE", IMAP_CAP_COMPRESS_DEFLATE, true, "the last word" },
+};
+
+int main(void)
+{
+	struct caps caps;
+
+	caps_init(&caps);
+	ok(!caps.known, "nothing is known at first");
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		caps_parse(&caps, slice_of(table[i].list));
+		ok(caps.known, "known: %s", table[i].why);
+		is_int(caps.has[table[i].cap], table[i].has, "%s", table[i].why);
+	}
+	caps_parse(&caps, slice_of("IMAP4rev1 auth=plain AUTH=SCRAM-SHA-256-PLUS"));
+	ok(caps_auth(&caps, "PLAIN"), "AUTH= in any case");
+	ok(caps_auth(&caps, "SCRAM-SHA-256-PLUS"), "the whole name");
+	ok(!caps_auth(&caps, "SCRAM-SHA-256"), "-PLUS is another mechanism");
+	ok(!caps_auth(&caps, ""), "no mechanism");
+	caps_forget(&caps);
+	ok(!caps.known && !caps.has[IMAP_CAP_IMAP4REV1] && !caps_auth(&caps, "PLAIN"), "forgotten");
+	caps_release(&caps);
+	return done_testing();
+}
