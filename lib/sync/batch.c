@@ -1,0 +1,178 @@
+/* Batch: what has gathered becomes one transaction; then, and only then, the Maildir follows.
+ *
+ *   begin; bodies that arrived; inboxes of pulls; what mailboxes are; strike off projections made; commit
+ *   make the projections of this transaction
+ *
+ * Killed before the commit: nothing happened, the server is asked again, tmp files are swept.
+ * Killed after it: the projection list says what the Maildir lacks, project_finish makes it so.
+ * Killed between a projection and its being struck off: it is made again, which finds it made.
+ *
+ * Bodies are filed before inboxes are applied: an inbox may empty the mailbox's cache after a UIDVALIDITY
+ * change, and what came before belongs to what was before. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/point.h"
+#include "sync/private.h"
+
+static bool nothing_in_flight(const struct sync *s)
+{
+	for (unsigned i = 0; i < LINKS; i++)
+		if (s->links[i].state == LINK_READY && !imap_idle(s->links[i].imap))
+			return false;
+	return true;
+}
+
+static bool applying(const struct sync *s)
+{
+	for (const struct pull *p = s->pulls; p; p = *pull_link((struct pull *)p))
+		if (pull_wants_apply(p))
+			return true;
+	return false;
+}
+
+bool batch_is_done(const struct sync *s)
+{
+	return s->arrived_count == 0 && s->inbox_items == 0 && !applying(s);
+}
+
+bool batch_is_empty(const struct sync *s)
+{
+	return batch_is_done(s) && s->made_count == 0;
+}
+
+bool batch_is_due(const struct sync *s)
+{
+	const struct link *hauler = &s->links[1];
+	bool pending = s->arrived_count > 0 || applying(s);
+
+	if (s->arrived_octets >= BATCH_OCTETS || s->inbox_items >= BATCH_MESSAGES ||
+		s->arrived_count >= BATCH_MESSAGES || arrivals_wait(s))
+		return true;
+	/* The hauling connection has nothing to do until the descriptors are known. */
+	if (hauler->state == LINK_READY && !hauler->haul && imap_idle(hauler->imap) &&
+		s->inbox_items >= BATCH_MESSAGES / 8)
+		return true;
+	return pending && nothing_in_flight(s);
+}
+
+/* The run gets its number with its first transaction. */
+static void note_run(struct sync *s)
+{
+	struct buf text;
+
+	if (s->run_noted)
+		return;
+	buf_init(&text, 0);
+	buf_addf(&text, "%lu", (unsigned long)s->run);
+	store_put(s->store, "run.number", buf_slice(&text));
+	buf_release(&text);
+	s->run_noted = true;
+}
+
+static void apply_pulls(struct sync *s)
+{
+	struct pull **at = &s->pulls, *p;
+	unsigned limit = BATCH_MESSAGES;
+
+	while ((p = *at)) {
+		if (pull_apply(p, limit)) {
+			at = pull_link(p); /* the rest in the next transaction */
+			continue;
+		}
+		*at = *pull_link(p);
+		pull_settle(p);
+	}
+}
+
+static void on_commit(void *arg, const struct err *err)
+{
+	struct sync *s = arg;
+
+	if (err && err->cls != ERR_NONE)
+		account_fail(s, err);
+}
+
+static void free_projections(struct sync *s)
+{
+	for (size_t i = 0; i < s->projection_count; i++)
+		store_projection_release(&s->projections[i]);
+	s->projection_count = 0;
+}
+
+static void make_projections(struct sync *s)
+{
+	struct err err = { 0 };
+
+	for (size_t i = 0; i < s->projection_count; i++) {
+		const struct store_projection *p = &s->projections[i];
+		point("sync.before-projection");
+		if (project(s->store, s->maildir, p, &err) < 0) {
+			account_fail(s, &err);
+			break;
+		}
+		point("sync.after-projection");
+		if (s->made_count == s->made_size) {
+			s->made_size = s->made_size ? 2 * s->made_size : 256;
+			s->made = mem_grow(s->made, s->made_size, sizeof *s->made);
+		}
+		s->made[s->made_count++] = p->number;
+	}
+	free_projections(s);
+}
+
+void batch_project(struct sync *s, struct store_projection *p)
+{
+	if (s->projection_count == s->projection_size) {
+		s->projection_size = s->projection_size ? 2 * s->projection_size : 256;
+		s->projections =
+			mem_grow(s->projections, s->projection_size, sizeof *s->projections);
+	}
+	store_projection_put(s->store, p);
+	s->projections[s->projection_count++] = *p;
+	memset(p, 0, sizeof *p);
+}
+
+void batch_commit(struct sync *s)
+{
+	struct err err = { 0 };
+
+	if (store_begin(s->store, &err) < 0) {
+		account_fail(s, &err);
+		return;
+	}
+	note_run(s);
+	boxes_put_new(s);
+	arrivals_flush(s);
+	for (struct arrival *a = s->arrived; a; a = arrival_next(a))
+		arrival_file(a);
+	apply_pulls(s);
+	boxes_put(s);
+	for (size_t i = 0; i < s->made_count; i++)
+		store_projection_delete(s->store, s->made[i]);
+	if (s->options.dry_run) {
+		store_abort(s->store);
+		free_projections(s);
+	} else {
+		point("sync.before-batch");
+		store_commit(s->store, on_commit, s);
+		point("sync.after-batch");
+	}
+	if (s->arrived_count > 0)
+		s->failures = 0; /* it moves: a cut now is a new one */
+	arrivals_free(s);
+	s->made_count = 0;
+	if (s->phase != SYNC_OVER)
+		make_projections(s);
+	else
+		free_projections(s);
+	account_mark(s);
+}
+
+void batch_free(struct sync *s)
+{
+	free_projections(s);
+	free(s->projections);
+	free(s->made);
+	arrivals_free(s);
+}

@@ -1,0 +1,399 @@
+/* Boxes: which mailboxes there are, which of them are wanted, and which need a look (L1, L2, L5).
+ *
+ * Where LIST-STATUS is offered one command tells everything (RFC 5819), and what did not change is
+ * never opened. Without it STATUS is asked for those whose answer could prove that nothing changed: it
+ * takes a mod-sequence, so on a server without CONDSTORE every mailbox is opened anyway and STATUS
+ * would be wasted. */
+#include <search.h>
+#include <stdlib.h>
+
+#include "sync/private.h"
+
+#define STATUS_AHEAD 25 /* Q31: more at a time and Outlook.com fails */
+
+static int by_wire(const void *a, const void *b)
+{
+	return strcmp(((const struct box *)a)->rec.wire, ((const struct box *)b)->rec.wire);
+}
+
+static int by_folder(const void *a, const void *b)
+{
+	return strcasecmp(a, b);
+}
+
+static struct box *box_new(struct sync *s)
+{
+	struct box *box = mem_new(sizeof *box);
+
+	box->sync = s;
+	*s->boxes_end = box;
+	s->boxes_end = &box->next;
+	return box;
+}
+
+static void box_index(struct sync *s, struct box *box)
+{
+	tsearch(box, &s->by_wire, by_wire);
+	tsearch(box->rec.folder, &s->folders, by_folder);
+	box->result.mailbox = box->rec.name;
+	box->rules = conf_rules(s->account, s->options.profile, box->rec.name);
+}
+
+static bool named(const struct sync *s, const char *name)
+{
+	if (s->options.mailbox_count == 0)
+		return true;
+	for (size_t i = 0; i < s->options.mailbox_count; i++)
+		if (strcmp(s->options.mailboxes[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* The mailboxes of the store, each run's starting point. */
+static void boxes_load(struct sync *s)
+{
+	struct store_mailbox rec;
+
+	if (s->boxes)
+		return;
+	for (uint32_t id = 0; store_mailbox_next(s->store, id, &rec);) {
+		struct box *box = box_new(s);
+		id = rec.id;
+		box->rec = rec;
+		box_index(s, box);
+	}
+}
+
+bool boxes_known(struct sync *s)
+{
+	size_t found = 0;
+
+	boxes_load(s);
+	if (s->options.mailbox_count == 0)
+		return false;
+	for (struct box *box = s->boxes; box; box = box->next)
+		found += named(s, box->rec.name) && box->rec.uidvalidity != 0;
+	if (found < s->options.mailbox_count)
+		return false;
+	for (struct box *box = s->boxes; box; box = box->next)
+		box->listed = box->chosen = named(s, box->rec.name);
+	return true;
+}
+
+/* Two mailboxes never share a folder, also where the file system ignores case (L4). */
+static void choose_folder(struct sync *s, struct box *box)
+{
+	struct buf folder, other;
+
+	buf_init(&folder, 0);
+	buf_init(&other, 0);
+	maildir_folder_name(local_layout(s->account), box->rec.name, box->rec.delimiter, &folder);
+	buf_add_slice(&other, buf_slice(&folder));
+	for (unsigned n = 2; tfind(buf_str(&other), &s->folders, by_folder); n++) {
+		buf_clear(&other);
+		maildir_folder_alternative(local_layout(s->account), buf_str(&folder), n, &other);
+	}
+	box->rec.folder = mem_copy(buf_str(&other));
+	buf_release(&folder);
+	buf_release(&other);
+}
+
+/* What LIST names: a box of the store under its decoded name, or a new one. */
+static struct box *box_for(struct sync *s, const struct imap_resp *r)
+{
+	struct box probe = { 0 }, *box, **found;
+	struct buf name;
+
+	probe.rec.wire = mem_copy_slice(r->list.name);
+	found = (struct box **)tfind(&probe, &s->by_wire, by_wire);
+	if (found) {
+		free(probe.rec.wire);
+		return *found;
+	}
+	buf_init(&name, 0);
+	if (!imap_name_decode(r->list.name, imap_utf8(s->links[0].imap), &name)) {
+		buf_clear(&name);
+		buf_add_slice(&name, r->list.name);
+	}
+	for (box = s->boxes; box && strcmp(box->rec.name, buf_str(&name)) != 0; box = box->next)
+		;
+	if (box) {
+		/* Known, but written otherwise in this session (L3). */
+		tdelete(box, &s->by_wire, by_wire);
+		free(box->rec.wire);
+		box->rec.wire = probe.rec.wire;
+		box->rec_changed = true;
+		tsearch(box, &s->by_wire, by_wire);
+		buf_release(&name);
+		return box;
+	}
+	box = box_new(s);
+	box->fresh = true;
+	box->rec.wire = probe.rec.wire;
+	box->rec.name = buf_take(&name);
+	box->rec.delimiter = r->list.delimiter;
+	choose_folder(s, box);
+	box_index(s, box);
+	return box;
+}
+
+static void on_list(struct sync *s, const struct imap_resp *r)
+{
+	struct box *box;
+
+	if (r->list.name.len == 0)
+		return;
+	if (r->list.attrs & IMAP_NONEXISTENT_ATTR)
+		return; /* only its children exist, or only its subscription */
+	box = box_for(s, r);
+	box->listed = true;
+	if (r->list.attrs & IMAP_NOSELECT)
+		box->rec.state |= STORE_MAILBOX_NOSELECT;
+	else
+		box->rec.state &= ~(uint32_t)STORE_MAILBOX_NOSELECT;
+}
+
+static void on_status(struct sync *s, const struct imap_resp *r)
+{
+	struct box probe = { 0 }, **found;
+
+	probe.rec.wire = mem_copy_slice(r->status.name);
+	found = (struct box **)tfind(&probe, &s->by_wire, by_wire);
+	free(probe.rec.wire);
+	if (!found)
+		return;
+	(*found)->told = (struct plan_told){ r->status.items, r->status.messages, r->status.uidnext,
+		r->status.uidvalidity, r->status.highestmodseq };
+}
+
+void boxes_untagged(struct sync *s, const struct imap_resp *r)
+{
+	if (s->phase != SYNC_LISTING)
+		return;
+	if (r->kind == IMAP_LIST)
+		on_list(s, r);
+	else if (r->kind == IMAP_STATUS)
+		on_status(s, r);
+}
+
+static void on_listed(void *arg, const struct imap_resp *tagged)
+{
+	struct sync *s = arg;
+	struct err err = { 0 };
+
+	if (tagged->cond.cond != IMAP_OK) {
+		err_set(&err, ERR_RETRY, ERR_ACCOUNT, "the server refused to list its mailboxes: %.*s",
+			(int)tagged->cond.text.len, tagged->cond.text.data);
+		account_fail(s, &err);
+		return;
+	}
+	s->list_unanswered--;
+	s->next_status = s->boxes;
+	s->listed = true;
+	account_mark(s);
+}
+
+void boxes_ask(struct sync *s)
+{
+	struct imap *c = s->links[0].imap;
+	struct imap_cmd *cmd = imap_cmd_new(IMAP_CMD_PLAIN, on_listed, s);
+	bool condstore = imap_has(c, IMAP_CAP_CONDSTORE) || imap_has(c, IMAP_CAP_QRESYNC);
+	bool status = imap_has(c, IMAP_CAP_LIST_STATUS);
+
+	boxes_load(s);
+	for (struct box *box = s->boxes; box; box = box->next)
+		box->listed = false;
+	s->list_unanswered = 1;
+	s->listed = false;
+	if (!s->account->subscribed_only)
+		imap_cmd_add(cmd, "LIST \"\" \"*\"");
+	else if (status)
+		imap_cmd_add(cmd, "LIST (SUBSCRIBED) \"\" \"*\"");
+	else
+		imap_cmd_add(cmd, "LSUB \"\" \"*\"");
+	if (status)
+		imap_cmd_add(cmd, " RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY%s))",
+			condstore ? " HIGHESTMODSEQ" : "");
+	imap_send(c, cmd, NULL, 0);
+}
+
+static bool box_is_chosen(const struct sync *s, const struct box *box)
+{
+	if (!box->listed || (box->rec.state & STORE_MAILBOX_NOSELECT))
+		return false;
+	if (box->fresh && !s->account->create_new && strcmp(box->rec.name, "INBOX") != 0)
+		return false;
+	return named(s, box->rec.name) &&
+	       conf_chooses(s->account, box->rec.name, box->rec.delimiter);
+}
+
+static void on_status_answer(void *arg, const struct imap_resp *tagged)
+{
+	struct sync *s = arg;
+
+	(void)tagged; /* refused: nothing is known of it, so it is opened */
+	s->status_unanswered--;
+	account_mark(s);
+}
+
+/* Asks for the next ones; false once there are none. */
+static bool ask_status(struct sync *s)
+{
+	struct imap *c = s->links[0].imap;
+
+	if (imap_has(c, IMAP_CAP_LIST_STATUS) ||
+		!(imap_has(c, IMAP_CAP_CONDSTORE) || imap_has(c, IMAP_CAP_QRESYNC)))
+		return false;
+	for (; s->next_status; s->next_status = s->next_status->next) {
+		struct box *box = s->next_status;
+		struct imap_cmd *cmd;
+		if (s->status_unanswered == STATUS_AHEAD)
+			return true;
+		if (!box_is_chosen(s, box) || !(box->rec.state & STORE_MAILBOX_WHOLE))
+			continue;
+		cmd = imap_cmd_new(IMAP_CMD_PLAIN, on_status_answer, s);
+		imap_cmd_add(cmd, "STATUS ");
+		imap_cmd_add_string(cmd, slice_of(box->rec.wire), true);
+		imap_cmd_add(cmd, " (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)");
+		s->status_unanswered++;
+		imap_send(c, cmd, NULL, 0);
+	}
+	return false;
+}
+
+bool boxes_asked(struct sync *s)
+{
+	if (!s->listed || s->list_unanswered > 0)
+		return false;
+	return !ask_status(s) && s->status_unanswered == 0;
+}
+
+/* L5: gone is what two complete LISTs of two sessions did not name (Q74). Its folder stays. */
+static void note_absence(struct box *box)
+{
+	struct sync *s = box->sync;
+	uint32_t was = box->rec.state;
+
+	if (box->listed)
+		box->rec.state &= ~(uint32_t)(STORE_MAILBOX_ABSENT | STORE_MAILBOX_GONE);
+	else if (was & STORE_MAILBOX_ABSENT)
+		box->rec.state |= STORE_MAILBOX_GONE;
+	else
+		box->rec.state |= STORE_MAILBOX_ABSENT;
+	if (box->rec.state == was)
+		return;
+	box->rec_changed = true;
+	if (!box->listed && (box->rec.state & STORE_MAILBOX_GONE))
+		account_note(s, SYNC_WARNING, box->rec.name,
+			"is gone from the server; its folder \"%s\" stays as it is", box->rec.folder);
+	else if (!box->listed)
+		account_note(s, SYNC_INFO, box->rec.name,
+			"was not listed by the server; if it is missing next time too, it counts as gone");
+}
+
+static void note_unknown_names(struct sync *s)
+{
+	for (size_t i = 0; i < s->options.mailbox_count; i++) {
+		struct box *box = s->boxes;
+		while (box && !(box->chosen && strcmp(box->rec.name, s->options.mailboxes[i]) == 0))
+			box = box->next;
+		if (!box)
+			account_note(s, SYNC_FAILURE, s->options.mailboxes[i],
+				"there is no such mailbox on the server, or \"mailboxes\" leaves it out");
+	}
+}
+
+void boxes_decide(struct sync *s)
+{
+	for (struct box *box = s->boxes; box; box = box->next) {
+		struct store_counts counts = { 0 };
+		bool unchanged;
+
+		if (s->listed) {
+			if (!box->fresh && !s->account->subscribed_only)
+				note_absence(box);
+			box->chosen = box_is_chosen(s, box);
+		}
+		if (!box->chosen)
+			continue;
+		if (box->fresh)
+			box->rec_changed = true;
+		else
+			counts = store_mailbox_counts(s->store, box->rec.id);
+		box->may_owe = counts.owed > 0;
+		s->progress.messages += counts.owed;
+		s->progress.octets += counts.owed_octets;
+		/* A body that is owed does not make the pull needed: the haul opens the mailbox itself. */
+		unchanged = !s->options.cold && plan_unchanged(&box->rec, &box->told, 0, box->rules.old_skip);
+		box->state = unchanged ? BOX_IDLE : BOX_TO_PULL;
+		if (!unchanged && (box->told.items & IMAP_HAS_MESSAGES) && box->told.messages > counts.messages)
+			s->expected += box->told.messages - counts.messages;
+		s->progress.mailboxes++;
+		s->progress.mailboxes_done += unchanged;
+	}
+	if (s->listed)
+		note_unknown_names(s);
+	s->decided = true;
+}
+
+void boxes_put_new(struct sync *s)
+{
+	struct err err = { 0 };
+
+	for (struct box *box = s->boxes; box; box = box->next) {
+		if (!box->fresh || !box->chosen)
+			continue;
+		if (s->options.dry_run) {
+			box->rec.id = 0; /* of a transaction that was thrown away */
+			store_mailbox_put(s->store, &box->rec);
+			continue;
+		}
+		if (maildir_folder_make(s->maildir, box->rec.folder, &err) < 0) {
+			account_fail(s, &err);
+			return;
+		}
+		store_mailbox_put(s->store, &box->rec);
+		box->fresh = box->rec_changed = false;
+	}
+}
+
+void boxes_put(struct sync *s)
+{
+	for (struct box *box = s->boxes; box; box = box->next) {
+		if (!box->rec_changed || box->fresh)
+			continue;
+		store_mailbox_put(s->store, &box->rec);
+		box->rec_changed = false;
+	}
+	if (s->no_examine && !s->no_examine_noted) {
+		store_put(s->store, "server.no-examine", slice_of("1"));
+		s->no_examine_noted = true;
+	}
+}
+
+void box_pull_again(struct box *box)
+{
+	if (!box->again || box->state != BOX_IDLE || box->pulls >= 3)
+		return;
+	box->again = false;
+	box->state = BOX_TO_PULL;
+}
+
+static void keep_node(void *node)
+{
+	(void)node;
+}
+
+void boxes_free(struct sync *s)
+{
+	tdestroy(s->by_wire, keep_node);
+	tdestroy(s->folders, keep_node);
+	s->by_wire = s->folders = NULL;
+	while (s->boxes) {
+		struct box *box = s->boxes;
+		s->boxes = box->next;
+		store_mailbox_release(&box->rec);
+		free(box);
+	}
+	s->boxes_end = &s->boxes;
+}

@@ -1,0 +1,143 @@
+/* Check: does the Maildir hold what the store shows? With repair it is made so again (M4): the store
+ * is what is durable, the Maildir its projection. What the store does not know of is the user's and
+ * is never touched. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/private.h"
+
+struct check {
+	struct sync s; /* a run without a network: lock, store, Maildir */
+	bool repair;
+	const struct sync_check_events *events;
+	void *arg;
+	struct store_mailbox box;
+	struct maildir_scan scan;
+	bool *ours; /* of the scan's entries */
+	unsigned left; /* differences that stay */
+};
+
+static void differ(struct check *c, const char *what, const char *path, bool mended)
+{
+	c->left += !mended;
+	if (c->events->difference)
+		c->events->difference(c->arg, c->box.name, what, path, mended);
+}
+
+static void check_entry(struct check *c, const struct store_message *m,
+	const struct maildir_entry *e)
+{
+	struct maildir_name is = entry_name(c->box.folder, e), to;
+	struct buf path;
+	char letters[40], others[32];
+	bool mended = false;
+
+	buf_init(&path, 0);
+	maildir_path(&is, &path);
+	c->ours[e - c->scan.entries] = true;
+	if (!file_is_body(c->s.store, c->s.maildir, &is, m->body)) {
+		/* Changed by somebody: it is theirs until they remove it. */
+		differ(c, "changed", buf_str(&path), false);
+	} else if (mail_flags_from_letters(slice_of(e->letters), others) != m->shown.system) {
+		mail_flags_letters(m->shown.system, letters);
+		strcat(letters, others);
+		to = (struct maildir_name){ c->box.folder, e->base, letters, false, false };
+		mended = c->repair && maildir_rename(c->s.maildir, &is, &to, NULL) == 0;
+		differ(c, "flags", buf_str(&path), mended);
+	}
+	buf_release(&path);
+}
+
+static int check_message(struct check *c, const struct store_message *m, struct err *err)
+{
+	const struct maildir_entry *e;
+	struct maildir_name name;
+	struct buf path;
+	char letters[8];
+	int rc = 0;
+
+	if (!(m->state & STORE_SHOWN))
+		return 0;
+	e = maildir_scan_find(&c->scan, m->base);
+	if (e) {
+		check_entry(c, m, e);
+		return 0;
+	}
+	mail_flags_letters(m->shown.system, letters);
+	name = (struct maildir_name){ c->box.folder, m->base, letters, m->state & STORE_SHOWN_NEW,
+		false };
+	buf_init(&path, 0);
+	maildir_path(&name, &path);
+	if (c->repair)
+		rc = project_rewrite(c->s.store, c->s.maildir, m, c->box.folder, err);
+	if (rc == 0)
+		differ(c, "missing", buf_str(&path), c->repair);
+	buf_release(&path);
+	return rc;
+}
+
+static void report_foreign(struct check *c)
+{
+	struct buf path;
+
+	buf_init(&path, 0);
+	for (size_t i = 0; i < c->scan.count; i++) {
+		struct maildir_name name = entry_name(c->box.folder, &c->scan.entries[i]);
+		if (c->ours[i])
+			continue;
+		buf_clear(&path);
+		maildir_path(&name, &path);
+		differ(c, "foreign", buf_str(&path), false);
+	}
+	buf_release(&path);
+}
+
+static int check_box(struct check *c, struct err *err)
+{
+	struct store_message m;
+	int rc;
+
+	if (c->repair && maildir_folder_make(c->s.maildir, c->box.folder, err) < 0)
+		return -1;
+	if (maildir_scan(c->s.maildir, c->box.folder, &c->scan, err) < 0)
+		return -1;
+	c->ours = mem_new(c->scan.count + 1);
+	store_message_init(&m);
+	rc = 0;
+	for (uint32_t uid = 0; rc == 0 && store_message_next(c->s.store, c->box.id, uid, &m);) {
+		uid = m.uid;
+		rc = check_message(c, &m, err);
+	}
+	if (rc == 0)
+		report_foreign(c);
+	store_message_release(&m);
+	free(c->ours);
+	maildir_scan_release(&c->scan);
+	memset(&c->scan, 0, sizeof c->scan);
+	return rc;
+}
+
+int sync_check(const struct conf_account *account, bool repair,
+	const struct sync_check_events *events, void *arg)
+{
+	struct check c = { .repair = repair, .events = events, .arg = arg };
+	struct err err = { 0 };
+	int rc;
+
+	c.s.account = account;
+	c.s.options.command = "check";
+	c.s.lock_fd = -1;
+	rc = open_local(&c.s, &err);
+	for (uint32_t id = 0; rc == 0 && store_mailbox_next(c.s.store, id, &c.box);) {
+		id = c.box.id;
+		rc = check_box(&c, &err);
+		store_mailbox_release(&c.box);
+	}
+	close_local(&c.s);
+	if (rc == 0)
+		return c.left > 0;
+	if (events->note)
+		events->note(arg, SYNC_FAILURE, NULL, err.text);
+	return err_exit_status(&err);
+}

@@ -1,0 +1,460 @@
+/* Haul: bodies, for one mailbox after another, on whichever connection is free.
+ *
+ * EXAMINE and the first FETCHes leave together; what is asked for ahead is bounded in octets, not only
+ * in commands (C7), and covers the longest commit, so that the network never waits for the disk.
+ * A body is filed only if this EXAMINE told the UIDVALIDITY of our record, if its UID was asked for, and
+ * once (C5). What does not fit is not believed:
+ * - a body that is NIL or missing though the answer was OK: the mailbox is pulled once more, which tells
+ *   whether the message still exists (S17);
+ * - another size than RFC822.SIZE (Q24 lies, and Courier makes up bodies for messages that are gone): held back
+ *   until a fresh EXAMINE and `UID FETCH n (UID)` have shown that the UID is still there;
+ * - NO to a set: each of its messages is asked for alone, so that one bad message does not hold
+ *   back the others (Q44). */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sync/private.h"
+
+#define ASK_OCTETS (1u << 20)
+#define ASK_MESSAGES 200
+#define SET_OCTETS 7000
+
+struct haul_ask {
+	struct haul *haul;
+	struct haul_ask *next;
+	struct uids uids; /* asked for and not yet come */
+	uint64_t asked;
+	bool is_select, is_check;
+};
+
+/* A whole body of a doubtful size. */
+struct doubt {
+	struct doubt *next;
+	struct arrival *arrival;
+	uint32_t uid;
+};
+
+struct haul {
+	struct visit visit; /* first */
+	uint64_t uidvalidity;
+	bool trusted, refused, over;
+	unsigned unanswered;
+	struct haul_ask *asks;
+	struct arrival *arrival; /* whose literal came, whose response has not ended */
+	struct uids singles;     /* to be asked for one at a time */
+	struct doubt *doubts;
+	struct uids seen;        /* answered the check */
+	bool checking;
+};
+
+static struct sync *haul_sync(struct haul *h)
+{
+	return h->visit.box->sync;
+}
+
+static void free_doubts(struct haul *h)
+{
+	while (h->doubts) {
+		struct doubt *d = h->doubts;
+		h->doubts = d->next;
+		arrival_free(d->arrival);
+		free(d);
+	}
+}
+
+/* Is what comes of the mailbox that our record speaks of? A pull may have found out otherwise since. */
+static bool haul_trusts(const struct haul *h)
+{
+	return h->trusted && h->uidvalidity == h->visit.box->rec.uidvalidity;
+}
+
+/* The check was answered: what is still there was the message, whatever its size. */
+static void settle_doubts(struct haul *h)
+{
+	struct sync *s = haul_sync(h);
+	struct store_message m;
+
+	store_message_init(&m);
+	for (struct doubt *d = h->doubts; d; d = d->next) {
+		if (!haul_trusts(h) || !uids_has(&h->seen, d->uid)) {
+			h->visit.box->again = true;
+			continue;
+		}
+		if (!store_message_by_uid(s->store, h->visit.box->rec.id, d->uid, &m))
+			continue;
+		log_line(LOG_STEPS, h->visit.box->rec.name,
+			"UID %lu has %llu octets, not %llu as RFC822.SIZE said", (unsigned long)d->uid,
+			(unsigned long long)arrival_octets(d->arrival), (unsigned long long)m.size);
+		arrival_take(d->arrival, &m);
+		d->arrival = NULL;
+	}
+	store_message_release(&m);
+	free_doubts(h);
+}
+
+static void haul_end(struct haul *h)
+{
+	struct link *link = h->visit.link;
+
+	if (h->over)
+		return;
+	h->over = true;
+	h->visit.box->hauling = false;
+	if (link && link->haul == h)
+		link->haul = NULL;
+	box_pull_again(h->visit.box);
+	account_mark(haul_sync(h));
+}
+
+static void refused_single(struct haul *h, uint32_t uid, const struct imap_resp *tagged)
+{
+	struct box *box = h->visit.box;
+
+	box->owing++;
+	account_note(haul_sync(h), SYNC_FAILURE, box->rec.name,
+		"the server would not give UID %lu: %.*s; it is asked for again next time",
+		(unsigned long)uid, (int)tagged->cond.text.len, tagged->cond.text.data);
+}
+
+static bool asks_to_slow_down(const struct imap_resp *tagged)
+{
+	return tagged->cond.code == IMAP_LIMIT || tagged->cond.code == IMAP_THROTTLED ||
+	       tagged->cond.code == IMAP_INUSE;
+}
+
+static void judge_ask(struct haul *h, struct haul_ask *ask, const struct imap_resp *tagged)
+{
+	struct box *box = h->visit.box;
+	struct err err = { 0 };
+
+	if (uids_is_empty(&ask->uids))
+		return;
+	if (tagged->cond.cond == IMAP_OK) {
+		box->again = true; /* expunged, most likely: the next pull knows */
+	} else if (asks_to_slow_down(tagged)) {
+		err_set(&err, ERR_LATER, ERR_ACCOUNT, "the server asks to slow down: %.*s",
+			(int)tagged->cond.text.len, tagged->cond.text.data);
+		account_fail(haul_sync(h), &err);
+	} else if (ask->asked == 1) {
+		refused_single(h, uids_next(&ask->uids, 1), tagged);
+	} else {
+		uids_add_all(&h->singles, &ask->uids);
+	}
+}
+
+static void judge_select(struct haul *h, const struct imap_resp *tagged)
+{
+	if (tagged->cond.cond == IMAP_OK && h->uidvalidity == h->visit.box->rec.uidvalidity) {
+		h->trusted = true;
+		return;
+	}
+	/* Gone, closed to us, or another mailbox by now: the next pull finds out which. */
+	h->trusted = false;
+	h->refused = true;
+	h->visit.box->again = true;
+}
+
+static void on_answer(void *arg, const struct imap_resp *tagged)
+{
+	struct haul_ask *ask = arg, **at;
+	struct haul *h = ask->haul;
+
+	for (at = &h->asks; *at != ask; at = &(*at)->next)
+		;
+	*at = ask->next;
+	h->unanswered--;
+	if (ask->is_select)
+		judge_select(h, tagged);
+	else if (ask->is_check)
+		settle_doubts(h);
+	else if (h->trusted)
+		judge_ask(h, ask, tagged);
+	uids_release(&ask->uids);
+	free(ask);
+	account_mark(haul_sync(h));
+}
+
+static struct imap_cmd *haul_command(struct haul *h, enum imap_cmd_kind kind,
+	struct haul_ask **out)
+{
+	struct haul_ask *ask = mem_new(sizeof *ask), **end = &h->asks;
+
+	ask->haul = h;
+	uids_init(&ask->uids);
+	while (*end)
+		end = &(*end)->next;
+	*end = ask;
+	h->unanswered++;
+	*out = ask;
+	return imap_cmd_new(kind, on_answer, ask);
+}
+
+static void send_examine(struct haul *h)
+{
+	struct sync *s = haul_sync(h);
+	struct haul_ask *ask;
+	struct imap_cmd *cmd = haul_command(h, IMAP_CMD_SELECT, &ask);
+	bool select = s->no_examine || h->visit.box->by_select;
+
+	ask->is_select = true;
+	imap_cmd_add(cmd, select ? "SELECT " : "EXAMINE ");
+	imap_cmd_add_string(cmd, slice_of(h->visit.box->rec.wire), true);
+	imap_send(h->visit.link->imap, cmd, h, 0);
+}
+
+static void send_ask(struct haul *h, struct uids *set, uint64_t octets)
+{
+	struct haul_ask *ask;
+	struct imap_cmd *cmd;
+	struct buf text;
+
+	buf_init(&text, 0);
+	uids_print(set, 1, SET_OCTETS, &text);
+	cmd = haul_command(h, IMAP_CMD_READ, &ask);
+	uids_copy(&ask->uids, set);
+	ask->asked = uids_count(set);
+	imap_cmd_add(cmd, "UID FETCH %s (UID BODY.PEEK[])", buf_str(&text));
+	buf_release(&text);
+	imap_send(h->visit.link->imap, cmd, NULL, octets);
+}
+
+/* The next set of bodies owed, of about ASK_OCTETS. */
+static bool next_set(struct haul *h, struct uids *set, uint64_t *octets)
+{
+	struct box *box = h->visit.box;
+	struct sync *s = box->sync;
+	uint32_t uid;
+	uint64_t size;
+	size_t ranges = 0;
+
+	uids_clear(set);
+	*octets = 0;
+	while (uids_count(set) < ASK_MESSAGES && ranges < SET_OCTETS / 22 &&
+		store_owed_next(s->store, box->rec.id, box->haul_after, &uid, &size)) {
+		if (!uids_is_empty(set) && *octets + size > ASK_OCTETS)
+			break;
+		uids_add(set, uid);
+		ranges = set->count;
+		*octets += size;
+		box->haul_after = uid;
+	}
+	return !uids_is_empty(set);
+}
+
+static void send_singles(struct haul *h)
+{
+	struct uids one;
+
+	uids_init(&one);
+	while (!uids_is_empty(&h->singles) && imap_room(h->visit.link->imap)) {
+		uint32_t uid = uids_next(&h->singles, 1);
+		uids_clear(&one);
+		uids_add(&one, uid);
+		uids_remove_range(&h->singles, uid, uid);
+		send_ask(h, &one, 0);
+	}
+	uids_release(&one);
+}
+
+/* EXAMINE anew, so that the server looks, then ask for the UIDs alone. */
+static void send_check(struct haul *h)
+{
+	struct haul_ask *ask;
+	struct imap_cmd *cmd;
+	struct uids set;
+	struct buf text;
+	uint32_t from = 1;
+
+	h->checking = true;
+	uids_init(&set);
+	buf_init(&text, 0);
+	for (struct doubt *d = h->doubts; d; d = d->next)
+		uids_add(&set, d->uid);
+	send_examine(h);
+	while (from) {
+		buf_clear(&text);
+		from = uids_print(&set, from, SET_OCTETS, &text);
+		cmd = haul_command(h, IMAP_CMD_READ, &ask);
+		ask->is_check = from == 0;
+		imap_cmd_add(cmd, "UID FETCH %s (UID)", buf_str(&text));
+		imap_send(h->visit.link->imap, cmd, NULL, 0);
+	}
+	buf_release(&text);
+	uids_release(&set);
+}
+
+/* A pull may have selected its own mailbox on this connection since. */
+static void select_ours(struct haul *h)
+{
+	if (imap_last_box(h->visit.link->imap) != h)
+		send_examine(h);
+}
+
+void haul_more(struct haul *h)
+{
+	struct uids set;
+	uint64_t octets;
+
+	if (h->refused) {
+		if (h->unanswered == 0)
+			haul_end(h);
+		return;
+	}
+	uids_init(&set);
+	while (!h->checking && imap_room(h->visit.link->imap) && next_set(h, &set, &octets)) {
+		select_ours(h);
+		send_ask(h, &set, octets);
+	}
+	uids_release(&set);
+	if (!uids_is_empty(&h->singles)) {
+		select_ours(h);
+		send_singles(h);
+	}
+	if (h->unanswered > 0)
+		return;
+	if (h->doubts && !h->checking)
+		send_check(h);
+	else
+		haul_end(h);
+}
+
+/* Whose body is it? Only what was asked for, and once (C5). */
+static bool was_asked(struct haul *h, uint32_t uid)
+{
+	for (struct haul_ask *ask = h->asks; ask; ask = ask->next) {
+		if (uids_has(&ask->uids, uid)) {
+			uids_remove_range(&ask->uids, uid, uid);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void on_body_response(struct haul *h, struct arrival *a, uint32_t uid)
+{
+	struct sync *s = haul_sync(h);
+	struct store_message m;
+	struct doubt *d;
+
+	store_message_init(&m);
+	if (!haul_trusts(h) || !arrival_is_whole(a) || !was_asked(h, uid) ||
+		!store_message_by_uid(s->store, h->visit.box->rec.id, uid, &m)) {
+		arrival_free(a);
+	} else if (m.size == arrival_octets(a)) {
+		arrival_take(a, &m);
+	} else {
+		d = mem_new(sizeof *d);
+		d->arrival = a;
+		d->uid = uid;
+		d->next = h->doubts;
+		h->doubts = d;
+	}
+	store_message_release(&m);
+}
+
+static void on_fetch(struct haul *h, const struct imap_resp *r)
+{
+	struct arrival *a = h->arrival;
+
+	h->arrival = NULL;
+	if (h->checking && (r->fetch.items & IMAP_HAS_UID))
+		uids_add(&h->seen, r->fetch.uid);
+	if (!a && (r->fetch.items & IMAP_HAS_BODY)) {
+		a = arrival_new(&h->visit, r->fetch.uid, r->fetch.body.len);
+		arrival_sink(a)->ops->write(arrival_sink(a), r->fetch.body.data, r->fetch.body.len);
+		arrival_sink(a)->ops->end(arrival_sink(a), 1);
+	}
+	if (!a)
+		return;
+	if ((r->fetch.items & IMAP_HAS_BODY) && (r->fetch.items & IMAP_HAS_UID))
+		on_body_response(h, a, r->fetch.uid);
+	else
+		arrival_free(a);
+}
+
+static void haul_untagged(struct visit *v, const struct imap_resp *r)
+{
+	struct haul *h = (struct haul *)v;
+
+	if (r->kind == IMAP_FETCH)
+		on_fetch(h, r);
+	else if (r->kind == IMAP_COND && r->cond.code == IMAP_UIDVALIDITY)
+		h->uidvalidity = r->cond.code_number;
+}
+
+static struct sink *haul_body(struct visit *v, uint32_t uid, uint64_t size)
+{
+	struct haul *h = (struct haul *)v;
+
+	if (!haul_trusts(h) || h->over)
+		return NULL;
+	arrival_abandon(h->arrival); /* a second literal in one response */
+	h->arrival = arrival_new(v, uid, size);
+	return arrival_sink(h->arrival);
+}
+
+static void haul_lost(struct visit *v)
+{
+	struct haul *h = (struct haul *)v;
+	struct box *box = v->box;
+
+	/* What was asked for and has not come is asked for again. */
+	for (struct haul_ask *ask = h->asks; ask; ask = ask->next) {
+		uint32_t first = uids_next(&ask->uids, 1);
+		if (first && first <= box->haul_after)
+			box->haul_after = first - 1;
+	}
+	arrival_abandon(h->arrival);
+	h->arrival = NULL;
+	h->refused = true;
+	free_doubts(h);
+	haul_end(h);
+}
+
+static void haul_free(struct visit *v)
+{
+	struct haul *h = (struct haul *)v;
+
+	for (struct haul_ask *ask = h->asks, *next; ask; ask = next) {
+		next = ask->next;
+		uids_release(&ask->uids);
+		free(ask);
+	}
+	arrival_abandon(h->arrival);
+	free_doubts(h);
+	uids_release(&h->singles);
+	uids_release(&h->seen);
+	free(h);
+}
+
+struct box *haul_find(struct sync *s)
+{
+	uint32_t uid;
+	uint64_t size;
+
+	for (struct box *box = s->boxes; box; box = box->next) {
+		if (!box->may_owe || box->hauling || box->rec.uidvalidity == 0 ||
+			box->state == BOX_LEFT || box->state == BOX_TO_PULL || !box->chosen)
+			continue;
+		if (store_owed_next(s->store, box->rec.id, box->haul_after, &uid, &size))
+			return box;
+		/* A pull that goes on may bring more; its apply sets this again. */
+		box->may_owe = false;
+	}
+	return NULL;
+}
+
+void haul_start(struct link *link, struct box *box)
+{
+	static const struct visit_ops ops = { haul_untagged, haul_body, haul_lost, haul_free };
+	struct haul *h = mem_new(sizeof *h);
+
+	uids_init(&h->singles);
+	uids_init(&h->seen);
+	visit_add(&h->visit, &ops, box, link);
+	box->hauling = true;
+	link->haul = h;
+	account_progress(box->sync, box->rec.name, false);
+	send_examine(h);
+	haul_more(h);
+}

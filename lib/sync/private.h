@@ -1,0 +1,292 @@
+/* What the files of lib/sync share: one run (struct sync), its connections, mailboxes and jobs.
+ *
+ * How it moves. Everything that happens marks `turn`; account_turn, from the top of the loop, looks at
+ * what is possible now: commit what has gathered, start pulls on the first connection, hauls on
+ * whichever is free, or end. Nothing else starts anything. */
+#ifndef SYNC_PRIVATE_H
+#define SYNC_PRIVATE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "imap/imap.h"
+#include "io/io.h"
+#include "maildir/maildir.h"
+#include "store/store.h"
+#include "sync/plan.h"
+#include "sync/sync.h"
+
+#define LINKS 2
+
+struct arrival;
+struct box;
+struct haul;
+struct pull;
+struct sync;
+
+/* One selection of a mailbox on one connection: the owner that lib/imap gives back with each
+ * untagged response. It lives until the run ends, since answers may come late. */
+struct visit {
+	const struct visit_ops *ops;
+	struct visit *next; /* of all */
+	struct box *box;
+	struct link *link;  /* NULL once the connection is lost */
+};
+struct visit_ops {
+	void (*untagged)(struct visit *v, const struct imap_resp *resp);
+	/* Where a body's octets go; NULL: nowhere. */
+	struct sink *(*body)(struct visit *v, uint32_t uid, uint64_t size);
+	void (*lost)(struct visit *v); /* the connection is gone: no answer comes any more */
+	void (*free)(struct visit *v);
+};
+
+/* A connection. */
+enum link_state { LINK_DOWN, LINK_OPENING, LINK_READY, LINK_LEAVING, LINK_REFUSED };
+struct link {
+	struct sync *sync;
+	unsigned index;
+	enum link_state state;
+	struct imap *imap;
+	struct haul *haul; /* hauling now */
+	char name[80];
+};
+
+/* A mailbox of this run. */
+enum box_state {
+	BOX_IDLE,    /* nothing to do, or done */
+	BOX_TO_PULL, /* waits for a pull */
+	BOX_PULLING,
+	BOX_LEFT,    /* could not be synced in this run; was told */
+};
+struct box {
+	struct sync *sync;
+	struct box *next;
+	struct store_mailbox rec; /* as it will be in the store after the next commit */
+	struct plan_told told;
+	struct conf_mailbox_rules rules;
+	enum box_state state;
+	bool listed;       /* the server named it in this run */
+	bool chosen;       /* by configuration and command line */
+	bool fresh;        /* has no record yet */
+	bool rec_changed;  /* rec must be written */
+	bool by_select;    /* EXAMINE told another UIDVALIDITY: ask SELECT */
+	unsigned pulls;    /* how often it was pulled in this run */
+	bool again;        /* something showed that the pull must be done once more */
+	bool confirmed;    /* a SELECT in this run told rec.uidvalidity: bodies may be filed */
+	uint32_t haul_after; /* bodies up to this UID have been asked for in this run */
+	bool hauling;
+	bool may_owe;      /* the store may hold bodies owed of it */
+	unsigned owing;    /* bodies that came, but could not be had in this run */
+	struct sync_result result;
+};
+
+/* secret.c */
+struct secret {
+	struct io *io;
+	const struct conf_account *account;
+	const char *given; /* instead of what the configuration says */
+	struct buf text;
+	bool has;
+	struct io_child *child;
+	void (*ready)(void *arg);
+	void (*failed)(void *arg, const struct err *err);
+	void *arg;
+};
+
+struct sync {
+	struct io *io;
+	struct sync_options options;
+	struct sync_events events;
+	void *arg;
+	const struct conf_account *account;
+
+	struct io_work turn;
+	struct io_timer *lock_timer, *retry_timer;
+	double lock_until;
+	int lock_fd;
+	char *scratch; /* of a dry run without a store */
+	struct secret secret;
+
+	struct store *store;
+	struct maildir *maildir;
+	int64_t now; /* of the run's start, seconds since 1970 */
+	uint32_t run;
+	bool run_noted;    /* the run's number is in the store */
+	uint64_t written;  /* octets of files of this run */
+
+	enum {
+		SYNC_LOCKING, SYNC_CONNECTING, SYNC_LISTING, SYNC_WORKING, SYNC_LEAVING, SYNC_OVER
+	} phase;
+	bool stopping, failed, breaking, told_done;
+	bool retrying;     /* a connection was lost: the timer says when to try again */
+	uint64_t expected; /* messages that LIST-STATUS told and we do not know */
+	bool pipeline_mailboxes;
+	bool no_examine, no_examine_noted; /* Q70: this server's UIDVALIDITY is told by SELECT only */
+	unsigned failures; /* lost connections in a row without progress */
+	int exit_status;
+	double started, told;
+
+	struct link links[LINKS];
+	struct visit *visits;
+	struct box *boxes, **boxes_end;
+	void *by_wire, *folders; /* trees (tsearch): boxes by wire name, folders taken without case */
+	struct box *next_status;
+	unsigned list_unanswered, status_unanswered;
+	bool listed, decided;
+
+	struct buf text; /* a piece of a body with its line ends changed */
+	/* What has gathered for the next transaction (batch.c). */
+	struct pull *pulls;       /* with an inbox */
+	uint64_t inbox_items;
+	struct arrival *arrived, **arrived_end; /* whole bodies */
+	struct arrival *under_way[LINKS]; /* whose octets come in now */
+	uint64_t arrived_octets;
+	unsigned arrived_count;
+	bool finished_any;         /* a pull waits to be finished */
+
+	/* Projections to be made after the commit, and those made, to be struck off by the next one. */
+	struct store_projection *projections;
+	size_t projection_count, projection_size;
+	uint64_t *made;
+	size_t made_count, made_size;
+
+	struct sync_progress progress;
+};
+
+/* account.c */
+/* Looks at what is possible now, from the top of the loop. */
+void account_mark(struct sync *s);
+/* Ends the run: told once, in-flight work dropped, what has arrived is committed where it can be. */
+void account_fail(struct sync *s, const struct err *err);
+/* A connection was lost. Tells once; tries again where that may help. */
+void account_lost(struct sync *s, const struct err *err, bool was_ready);
+/* Tells the user; a failure makes the exit status at least 1. */
+void account_note(struct sync *s, enum sync_note kind, const char *mailbox, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void account_progress(struct sync *s, const char *mailbox, bool now);
+
+/* secret.c */
+void secret_init(struct secret *s, struct io *io, const struct conf_account *account,
+	const char *given);
+/* -1: it cannot be read. Else it is there (s->has), or `ready` or `failed` will tell. */
+int secret_start(struct secret *s, void (*ready)(void *arg),
+	void (*failed)(void *arg, const struct err *err), void *arg, struct err *err);
+/* Where it is there. */
+void secret_give(const struct secret *s, struct imap *imap);
+void secret_release(struct secret *s); /* wiped */
+
+/* open.c: before the network. 0, 1 (the lock is held: try again), -1 with *err. */
+int open_local(struct sync *s, struct err *err);
+void close_local(struct sync *s);
+enum maildir_layout local_layout(const struct conf_account *account);
+
+/* link.c */
+void link_options(const struct conf_account *account, struct imap_options *options);
+void link_open(struct link *link);
+void link_close(struct link *link); /* at once */
+void visits_free(struct sync *s);
+/* Gives the memory of a visit to the run. */
+void visit_add(struct visit *v, const struct visit_ops *ops, struct box *box, struct link *link);
+
+/* boxes.c */
+/* Are all mailboxes that the command line names known, so that LIST can be left out (L1)? Then they
+ * are the run's mailboxes. */
+bool boxes_known(struct sync *s);
+/* Asks for the mailboxes and what changed in them. */
+void boxes_ask(struct sync *s);
+bool boxes_asked(struct sync *s); /* all answered */
+/* Which are to be pulled, which are new, which are gone. */
+void boxes_decide(struct sync *s);
+/* In a transaction: the records of those that have none yet, and of those that changed. */
+void boxes_put_new(struct sync *s);
+void boxes_put(struct sync *s);
+void boxes_untagged(struct sync *s, const struct imap_resp *resp);
+/* Where something showed that it must be: the next pull of this run, up to a bound. */
+void box_pull_again(struct box *box);
+void boxes_free(struct sync *s);
+
+/* pull.c */
+void pull_start(struct box *box, struct link *link);
+/* Goes on where answers allow it; from the top of the loop. */
+void pull_step(struct pull *p);
+/* Is there nothing more to ask, so that it can be finished? */
+bool pull_wants_apply(const struct pull *p);
+/* In a transaction: writes what the inbox holds, at most about `limit` messages. True where more is
+ * left. */
+bool pull_apply(struct pull *p, unsigned limit);
+/* It was taken off the list. */
+void pull_settle(struct pull *p);
+struct pull **pull_link(struct pull *p); /* its place in the list of s->pulls */
+
+/* haul.c */
+/* Is there a body to ask for, beyond what is asked for already? */
+struct box *haul_find(struct sync *s);
+void haul_start(struct link *link, struct box *box);
+/* Goes on asking where there is room. */
+void haul_more(struct haul *h);
+
+/* arrive.c */
+struct arrival *arrival_next(const struct arrival *a);
+struct arrival *arrival_new(struct visit *v, uint32_t uid, uint64_t size);
+struct sink *arrival_sink(struct arrival *a);
+bool arrival_is_whole(const struct arrival *a);
+uint64_t arrival_octets(const struct arrival *a);
+/* To be filed by the next transaction, as the body of `m`. Takes `a`. */
+void arrival_take(struct arrival *a, const struct store_message *m);
+void arrival_free(struct arrival *a);
+/* Nobody wants it; freed as soon as its literal has ended. NULL is fine. */
+void arrival_abandon(struct arrival *a);
+/* In a transaction: writes what the record says from now on. */
+void arrival_file(struct arrival *a);
+/* In a transaction: what streams and has gathered in memory; is there so much that it must be? */
+void arrivals_flush(struct sync *s);
+bool arrivals_wait(const struct sync *s);
+void arrivals_free(struct sync *s);
+
+/* reset.c: empties a mailbox's cache after a UIDVALIDITY change, in pieces. */
+struct reset;
+struct reset *reset_new(struct box *box, struct err *err);
+bool reset_some(struct reset *r, unsigned limit); /* in a transaction; true where more is left */
+void reset_free(struct reset *r);
+
+/* batch.c */
+bool batch_is_due(const struct sync *s);
+void batch_commit(struct sync *s);
+bool batch_is_empty(const struct sync *s);
+bool batch_is_done(const struct sync *s); /* but for projections to be struck off */
+void batch_project(struct sync *s, struct store_projection *p); /* in a transaction; takes *p's content */
+void batch_free(struct sync *s);
+
+/* project.c */
+/* Makes one projection come true. 0 done (or nothing is left to do), -1 the Maildir cannot be written. */
+int project(struct store *store, struct maildir *maildir, const struct store_projection *p,
+	struct err *err);
+/* Writes a message's file from its body, to its shown place. */
+int project_rewrite(struct store *store, struct maildir *maildir, const struct store_message *m,
+	const char *folder, struct err *err);
+/* Finishes what an earlier run left on the projection list. */
+int project_finish(struct store *store, struct maildir *maildir, struct err *err);
+/* A commit that is waited for, outside the loop. */
+int project_commit(struct store *store, struct err *err);
+
+/* Under which name a scanned file stands. */
+static inline struct maildir_name entry_name(const char *folder, const struct maildir_entry *e)
+{
+	return (struct maildir_name){ folder, e->base, e->letters, e->is_new, e->no_info };
+}
+/* Is the file the message's body, whatever its line ends? */
+bool file_is_body(struct store *store, struct maildir *maildir, const struct maildir_name *name,
+	uint64_t body);
+
+/* boot.c: which runs' files are known to be durable. */
+/* After another boot, files of runs that were not known durable are checked and written again (M4). */
+int boot_check(struct store *store, struct maildir *maildir, uint32_t *run, struct err *err);
+/* At a run's end: makes earlier runs' files durable where that is due; in a transaction of its own
+ * or the caller's. */
+void boot_settle(struct sync *s);
+
+/* Sizes of work. */
+#define BATCH_MESSAGES 4096
+#define BATCH_OCTETS (6u << 20)
+
+#endif

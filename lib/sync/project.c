@@ -1,0 +1,237 @@
+/* Project: the Maildir is made what the store's records show (M4).
+ *
+ * Each projection may be made twice (a crash came before it was struck off), and a mail reader may
+ * have renamed the file meanwhile: it sets flags, and moves files from new to cur. So a file is looked for
+ * under the name that we gave it, and if it is not there, by its base name in its folder (Q92). The user's
+ * flags are not overwritten: the new name carries what the server changed, applied to what the file
+ * has now. A file that is gone was deleted by the user, and stays gone. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/point.h"
+#include "sync/private.h"
+
+/* The shown name of a message, below the root. */
+static void shown_name(struct maildir_name *name, char letters[8], const char *folder,
+	const char *base, uint32_t system, bool is_new)
+{
+	mail_flags_letters(system, letters);
+	*name = (struct maildir_name){ folder, base, letters, is_new, false };
+}
+
+/* Where the file of this base name is now. False: nowhere. */
+static bool find_file(struct maildir *m, const char *folder, const char *base,
+	struct maildir_scan *scan, struct maildir_name *name, struct err *err)
+{
+	const struct maildir_entry *e;
+
+	if (maildir_scan(m, folder, scan, err) < 0)
+		return false;
+	e = maildir_scan_find(scan, base);
+	if (!e)
+		return false;
+	*name = entry_name(folder, e);
+	return true;
+}
+
+struct to_file {
+	struct maildir_file *file;
+	struct mail_lines lines;
+	struct buf text;
+	struct err err;
+};
+
+static void write_piece(void *arg, const void *data, size_t len)
+{
+	struct to_file *t = arg;
+
+	if (t->err.cls != ERR_NONE)
+		return;
+	buf_clear(&t->text);
+	mail_lines_to_file(&t->lines, (struct slice){ data, len }, len == 0, &t->text);
+	maildir_file_write(t->file, t->text.data, t->text.len, &t->err);
+}
+
+int project_rewrite(struct store *store, struct maildir *maildir, const struct store_message *m,
+	const char *folder, struct err *err)
+{
+	struct to_file t = { 0 };
+	struct maildir_name to;
+	struct maildir_stat st;
+	char letters[8], tmp[40];
+	int rc = -1;
+
+	buf_init(&t.text, 0);
+	t.file = maildir_file_new(maildir, err);
+	if (!t.file)
+		return -1;
+	if (store_body_read(store, m->body, write_piece, &t, err) < 0)
+		goto out;
+	write_piece(&t, "", 0);
+	if (t.err.cls != ERR_NONE) {
+		*err = t.err;
+		goto out;
+	}
+	snprintf(tmp, sizeof tmp, "m%llu", (unsigned long long)m->number);
+	if (maildir_file_finish(t.file, tmp, m->date, &st, err) < 0)
+		goto out;
+	t.file = NULL;
+	shown_name(&to, letters, folder, m->base, m->shown.system, m->state & STORE_SHOWN_NEW);
+	if (maildir_folder_make(maildir, folder, err) < 0)
+		goto out;
+	rc = maildir_place(maildir, tmp, &to, NULL, err) < 0 ? -1 : 0;
+out:
+	maildir_file_free(t.file);
+	buf_release(&t.text);
+	return rc;
+}
+
+static int project_place(struct store *store, struct maildir *maildir,
+	const struct store_projection *p, const struct store_message *m, const char *folder,
+	struct err *err)
+{
+	struct maildir_name to;
+	struct maildir_scan scan = { 0 };
+	char letters[8];
+	bool there;
+	int rc;
+
+	shown_name(&to, letters, folder, m->base, m->shown.system, m->state & STORE_SHOWN_NEW);
+	if (maildir_folder_make(maildir, folder, err) < 0)
+		return -1;
+	rc = maildir_place(maildir, buf_str(&p->tmp), &to, NULL, err);
+	if (rc <= 0)
+		return rc;
+	/* No tmp file: it was placed before the crash, or the machine lost it. */
+	err_clear(err);
+	there = find_file(maildir, folder, m->base, &scan, &to, err);
+	maildir_scan_release(&scan);
+	if (there)
+		return 0;
+	return err->cls != ERR_NONE ? -1 : project_rewrite(store, maildir, m, folder, err);
+}
+
+/* What the server changed, applied to what the file has. */
+static uint32_t merged(uint32_t was_shown, uint32_t shown, uint32_t has)
+{
+	uint32_t added = shown & ~was_shown, removed = was_shown & ~shown;
+
+	return (has | added) & ~removed;
+}
+
+static int project_rename(struct maildir *maildir, const struct store_projection *p,
+	const struct store_message *m, const char *folder, struct err *err)
+{
+	const char *base = buf_str(&p->base);
+	struct maildir_name from, to;
+	struct maildir_scan scan = { 0 };
+	char old_letters[8], letters[40], others[32];
+	uint32_t has;
+	int rc;
+
+	shown_name(&from, old_letters, folder, base, p->old_system, p->old_new);
+	shown_name(&to, letters, folder, base, m->shown.system, false);
+	rc = maildir_rename(maildir, &from, &to, err);
+	if (rc <= 0)
+		return rc;
+	err_clear(err);
+	rc = 0;
+	if (find_file(maildir, folder, base, &scan, &from, err)) {
+		has = mail_flags_from_letters(slice_of(from.letters), others);
+		mail_flags_letters(merged(p->old_system, m->shown.system, has), letters);
+		strcat(letters, others); /* Dovecot's keyword letters; lower case sorts behind */
+		rc = maildir_rename(maildir, &from, &to, err) < 0 ? -1 : 0;
+	} else if (err->cls != ERR_NONE) {
+		rc = -1;
+	}
+	maildir_scan_release(&scan);
+	return rc;
+}
+
+static int project_remove(struct maildir *maildir, const struct store_projection *p,
+	const char *folder, struct err *err)
+{
+	const char *base = buf_str(&p->base);
+	struct maildir_name name;
+	struct maildir_scan scan = { 0 };
+	char letters[8];
+	int rc;
+
+	shown_name(&name, letters, folder, base, p->old_system, p->old_new);
+	rc = maildir_unlink(maildir, &name, err);
+	if (rc <= 0)
+		return rc;
+	err_clear(err);
+	rc = 0;
+	if (find_file(maildir, folder, base, &scan, &name, err))
+		rc = maildir_unlink(maildir, &name, err) < 0 ? -1 : 0;
+	else if (err->cls != ERR_NONE)
+		rc = -1;
+	maildir_scan_release(&scan);
+	return rc;
+}
+
+int project(struct store *store, struct maildir *maildir, const struct store_projection *p,
+	struct err *err)
+{
+	struct store_message m;
+	struct store_mailbox box = { 0 };
+	int rc = 0;
+
+	store_message_init(&m);
+	if (!store_mailbox_get(store, p->mailbox, &box))
+		goto out; /* the mailbox is forgotten, its folder is the user's */
+	if (p->kind == STORE_REMOVE)
+		rc = project_remove(maildir, p, box.folder, err);
+	else if (!store_message_get(store, p->message, &m) || !(m.state & STORE_SHOWN))
+		; /* a later change removed it: that one has its own entry */
+	else if (p->kind == STORE_PLACE)
+		rc = project_place(store, maildir, p, &m, box.folder, err);
+	else
+		rc = project_rename(maildir, p, &m, box.folder, err);
+out:
+	store_mailbox_release(&box);
+	store_message_release(&m);
+	return rc;
+}
+
+int project_finish(struct store *store, struct maildir *maildir, struct err *err)
+{
+	struct store_projection p;
+	uint64_t number = 0;
+	int rc = 0;
+
+	store_projection_init(&p);
+	while (rc == 0 && store_projection_next(store, number, &p)) {
+		number = p.number;
+		log_line(LOG_STEPS, "projection", "finishing what an earlier run left: message m%llu",
+			(unsigned long long)p.message);
+		rc = project(store, maildir, &p, err);
+	}
+	if (rc == 0 && number > 0 && (rc = store_begin(store, err)) == 0) {
+		for (uint64_t at = 0; store_projection_next(store, at, &p); at = p.number)
+			store_projection_delete(store, p.number);
+		rc = project_commit(store, err);
+	}
+	store_projection_release(&p);
+	return rc;
+}
+
+static void on_commit(void *arg, const struct err *err)
+{
+	if (err && err->cls != ERR_NONE)
+		*(struct err *)arg = *err;
+}
+
+int project_commit(struct store *store, struct err *err)
+{
+	struct err failed = { 0 };
+
+	store_commit(store, on_commit, &failed);
+	if (failed.cls == ERR_NONE)
+		return 0;
+	if (err)
+		*err = failed;
+	return -1;
+}
