@@ -28,12 +28,14 @@ void io_stop(struct io *io);
 double io_now(void);
 
 /* Work to be done from the top of the loop: marked any number of times, run once, before the loop
- * looks at the network again. Embedded in the owner. */
+ * looks at the network again. What work marks runs in the same turn, unless it has run in it
+ * already: then its turn comes after the next look at the network. Embedded in the owner. */
 struct io_work {
 	struct io *io;
 	void (*run)(void *arg);
 	void *arg;
 	bool marked;
+	uint64_t turn; /* in which it ran last */
 	struct io_work *next, *prev;
 };
 void io_work_init(struct io_work *work, struct io *io, void (*run)(void *arg), void *arg);

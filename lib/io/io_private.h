@@ -35,6 +35,7 @@ struct io {
 	struct io_work works;    /* list heads: what is marked, */
 	struct io_work late;     /* what comes after all of it, in the same turn, */
 	struct io_work parked;   /* and what looks again each turn, but keeps nobody awake */
+	uint64_t turn;
 	struct io_trust *trusts; /* tls.c */
 	BIO_METHOD *socket_method;
 	bool stopped;

@@ -1,7 +1,7 @@
 /* The loop, and what needs nothing but the loop: work, timers, signals.
  *
  * A turn is: marked work, then the late work (streams write, and choose what to wait for), then the
- * poll, then what the poll has found. Each piece of work runs once a turn; what is marked meanwhile
+ * poll, then what the poll has found. Each piece of work runs once a turn; what is marked again
  * has its turn after the next poll, which then does not sleep. So work that always marks itself
  * again cannot starve the network. */
 #include <stdlib.h>
@@ -53,18 +53,24 @@ static void list_move_all(struct io_work *to, struct io_work *from)
 	}
 }
 
-/* What is on the list now, not what comes to it meanwhile. Any of it may be freed by any other. */
-static void run_all(struct io_work *head)
+/* Also what comes to the list meanwhile, but each once a turn. Any of it may be freed by any other. */
+static void run_all(struct io *io, struct io_work *head)
 {
-	struct io_work batch;
+	struct io_work again;
 
-	list_init(&batch);
-	list_move_all(&batch, head);
-	while (!list_is_empty(&batch)) {
-		struct io_work *work = batch.next;
+	list_init(&again);
+	while (!list_is_empty(head)) {
+		struct io_work *work = head->next;
+
 		list_remove(work);
+		if (work->turn == io->turn) {
+			list_add(&again, work);
+			continue;
+		}
+		work->turn = io->turn;
 		work->run(work->arg);
 	}
+	list_move_all(head, &again);
 }
 
 static bool has_work(const struct io *io)
@@ -74,9 +80,10 @@ static bool has_work(const struct io *io)
 
 static void turn(struct io *io)
 {
-	run_all(&io->works);
+	io->turn++;
+	run_all(io, &io->works);
 	list_move_all(&io->late, &io->parked);
-	run_all(&io->late);
+	run_all(io, &io->late);
 	if (!has_work(io))
 		ev_idle_stop(io->loop, &io->awake);
 }
@@ -129,7 +136,7 @@ static bool can_go_on(struct io *io)
 	if (parked == 0)
 		return false;
 	turn(io);
-	return has_work(io) || list_count(&io->parked) != parked;
+	return !io->stopped && (has_work(io) || list_count(&io->parked) != parked);
 }
 
 void io_run(struct io *io)
