@@ -25,20 +25,29 @@ static void give_up(struct io_stream *s)
 		strerror(s->connect_errno));
 }
 
+/* What one address says must not be hidden by another that has no route from here. */
+static void note_failure(struct io_stream *s, int reason)
+{
+	bool no_route = reason == ENETUNREACH || reason == EADDRNOTAVAIL || reason == EAFNOSUPPORT;
+
+	if (!no_route || s->connect_errno == 0)
+		s->connect_errno = reason;
+}
+
 static bool try_address(struct io_stream *s, const struct addrinfo *a)
 {
 	int one = 1;
 	int fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol);
 
 	if (fd < 0) {
-		s->connect_errno = errno;
+		note_failure(s, errno);
 		return false;
 	}
 	/* What leaves together is decided here, not by the kernel's waiting. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	s->attempt_at = io_now();
 	if (connect(fd, a->ai_addr, a->ai_addrlen) != 0 && errno != EINPROGRESS) {
-		s->connect_errno = errno;
+		note_failure(s, errno);
 		close(fd);
 		return false;
 	}
@@ -70,7 +79,7 @@ static void leave_address(struct io_stream *s, int reason)
 	ev_io_stop(s->io->loop, &s->writable);
 	close(s->fd);
 	s->fd = -1;
-	s->connect_errno = reason;
+	note_failure(s, reason);
 	try_next(s);
 }
 
