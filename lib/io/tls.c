@@ -182,28 +182,45 @@ void io_tls_release_all(struct io *io)
 
 /* Preparing one connection */
 
+/* Left alone, OpenSSL would ask the terminal. */
 static int no_passphrase(char *out, int size, int writing, void *arg)
 {
-	(void)out, (void)size, (void)writing, (void)arg;
-	return -1; /* OpenSSL would ask the terminal */
+	bool *asked = arg;
+
+	(void)out, (void)size, (void)writing;
+	*asked = true;
+	return -1;
+}
+
+static int use_key(struct io_stream *s, const char *key_file, struct err *err)
+{
+	const char *reason;
+	bool asked = false;
+
+	SSL_set_default_passwd_cb(s->ssl, no_passphrase);
+	SSL_set_default_passwd_cb_userdata(s->ssl, &asked);
+	if (SSL_use_PrivateKey_file(s->ssl, key_file, SSL_FILETYPE_PEM) == 1
+	    && SSL_check_private_key(s->ssl) == 1)
+		return 0;
+	if (asked)
+		reason = "it has a passphrase";
+	else if (ERR_GET_REASON(ERR_peek_error()) == ERR_R_UNSUPPORTED)
+		reason = "there is no private key in it";
+	else
+		reason = openssl_reason();
+	return err_set(err, ERR_USER, ERR_ACCOUNT,
+		"the key in \"%s\" cannot be used with cert-file \"%s\": %s", key_file, s->cert_file,
+		reason);
 }
 
 static int use_client_certificate(struct io_stream *s, struct err *err)
 {
-	const char *key_file = s->key_file != NULL ? s->key_file : s->cert_file;
-
 	if (s->cert_file == NULL)
 		return 0;
-	SSL_set_default_passwd_cb(s->ssl, no_passphrase);
 	if (SSL_use_certificate_chain_file(s->ssl, s->cert_file) != 1)
 		return err_set(err, ERR_USER, ERR_ACCOUNT, "cert-file \"%s\" cannot be used: %s",
 			s->cert_file, openssl_reason());
-	if (SSL_use_PrivateKey_file(s->ssl, key_file, SSL_FILETYPE_PEM) != 1
-	    || SSL_check_private_key(s->ssl) != 1)
-		return err_set(err, ERR_USER, ERR_ACCOUNT,
-			"the key in \"%s\" cannot be used with cert-file \"%s\": %s", key_file,
-			s->cert_file, openssl_reason());
-	return 0;
+	return use_key(s, s->key_file != NULL ? s->key_file : s->cert_file, err);
 }
 
 static bool is_address(const char *host)
