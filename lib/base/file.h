@@ -11,7 +11,8 @@
 
 /* The new content is at `path`, durable, or the old one is, never a mixture: written to a
  * neighbouring name, fsync, rename, fsync of the folder. Passes the points "file.written" and
- * "file.renamed". Errors: scope account. */
+ * "file.renamed". The owner's write permission is added to `mode`; umask has no say. Errors: scope
+ * account. */
 int file_replace(const char *path, mode_t mode, const void *data, size_t len, struct err *err);
 
 /* Adds the content to *out, whose ceiling holds. ERR_USER where it is too large or cannot be read;
