@@ -36,7 +36,7 @@ FUZZERS = $(FUZZ_SRC:%.c=$(B)/%)
 TLIBS = $(TLIB_SRC:%.c=$(B)/%)
 PRELOADS = $(PRELOAD_SRC:%.c=$(B)/%.so)
 
-.PHONY: all deps deps-test demo check test-programs bench fuzz soak install clean asan
+.PHONY: all deps deps-test demo check try test-programs bench fuzz soak install clean asan
 .SECONDARY:
 
 all: deps
@@ -74,5 +74,66 @@ $(B)/t/lib/%_preload.so: t/lib/%_preload.c
 
 test-programs: $(B)/mailtide $(UNITS) $(FUZZERS) $(TLIBS) $(PRELOADS)
 
+# The tests. Units and transcripts run twice: as they are, and under ASan and UBSan.
+
+ASAN = $(B)/asan
+ASAN_FLAGS = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+JOBS = $(shell nproc)
+PROVE = prove --exec '' --timer -j$(JOBS)
+FUZZ_CORPORA = $(patsubst t/fuzz/%.c,%,$(FUZZ_SRC))
+
+deps:
+	@t/deps build
+
+deps-test:
+	@t/deps test
+
+asan:
+	@$(MAKE) --no-print-directory B=$(ASAN) CFLAGS="$(ASAN_FLAGS)" LDFLAGS="-fsanitize=address,undefined" \
+		$(ASAN)/mailtide $(UNIT_SRC:%.c=$(ASAN)/%) $(FUZZ_SRC:%.c=$(ASAN)/%)
+
+check: deps-test
+	@$(MAKE) --no-print-directory -j$(JOBS) test-programs
+	@$(MAKE) --no-print-directory -j$(JOBS) asan
+	$(PROVE) $(UNITS) $(UNIT_SRC:%.c=$(ASAN)/%) t/layers.t t/fuzz/replay.t t/cmd/*.t t/wire/*.t \
+		t/wire/asan t/live/*.t
+
+# One part of it, while working: make try T=t/live/crash.t
+try: test-programs
+	$(PROVE) -v $(T)
+
+demo: all deps-test
+	@t/demo
+
+bench: deps-test
+	@$(MAKE) --no-print-directory -j$(JOBS) test-programs
+	@t/bench/deps
+	@t/bench/run
+
+# Runs on for as long as it is let: every cut, every kill, a hundred thousand messages.
+soak: deps-test
+	@$(MAKE) --no-print-directory -j$(JOBS) test-programs asan
+	MAILTIDE_SOAK=1 $(PROVE) t/live/*.t
+
+# make fuzz F=resp S=60: one fuzzer, so many seconds; without F all in turn. Needs clang.
+F = $(FUZZ_CORPORA)
+S = 60
+fuzz:
+	@t/fuzz/run "$(S)" $(F)
+
+install: $(B)/mailtide
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
+		$(DESTDIR)$(DATADIR)/doc/mailtide $(DESTDIR)$(DATADIR)/bash-completion/completions \
+		$(DESTDIR)$(DATADIR)/zsh/site-functions
+	install -m 755 $(B)/mailtide $(DESTDIR)$(BINDIR)/mailtide
+	install -m 644 man/*.1 $(DESTDIR)$(MANDIR)/man1
+	install -m 644 man/*.5 $(DESTDIR)$(MANDIR)/man5
+	install -m 644 README.md conf/mailtide.conf conf/mailtide.cron $(DESTDIR)$(DATADIR)/doc/mailtide
+	install -m 644 conf/completion/mailtide.bash \
+		$(DESTDIR)$(DATADIR)/bash-completion/completions/mailtide
+	install -m 644 conf/completion/_mailtide $(DESTDIR)$(DATADIR)/zsh/site-functions/_mailtide
+
 clean:
+	@if [ -f $(B)/config.mk ]; then mv $(B)/config.mk .config.mk.kept; fi
 	rm -rf $(B)
+	@if [ -f .config.mk.kept ]; then mkdir -p $(B); mv .config.mk.kept $(B)/config.mk; fi
