@@ -18,6 +18,7 @@ struct question {
 	int answered; /* an eventfd */
 	char *host;
 	char port[8];
+	atomic_bool finished; /* before it, what follows is the thread's */
 	int result, result_errno;
 	struct addrinfo *list;
 };
@@ -63,8 +64,10 @@ static void ask(struct question *q, int flags)
 		.ai_family = AF_UNSPEC,
 		.ai_socktype = SOCK_STREAM,
 	};
+	atomic_store(&q->finished, false);
 	q->result = getaddrinfo(q->host, q->port, &hints, &q->list);
 	q->result_errno = errno;
+	atomic_store(&q->finished, true);
 }
 
 static void *thread(void *arg)
@@ -112,9 +115,10 @@ static void explain(const struct question *q, struct err *err)
 static void answer(void *arg)
 {
 	struct io_lookup *lookup = arg;
-	struct addrinfo *list = lookup->question->list;
 	struct err err;
 
+	INVARIANT(atomic_load(&lookup->question->finished));
+	struct addrinfo *list = lookup->question->list;
 	err_clear(&err);
 	if (lookup->question->result != 0)
 		explain(lookup->question, &err);

@@ -222,8 +222,8 @@ static void tell(struct io_stream *s)
 static void adapt_read_size(struct io_stream *s, size_t got)
 {
 	s->dry = got < s->read_size;
-	if (!s->dry && s->read_size < IO_HOLD_BYTES)
-		s->read_size *= 4;
+	if (!s->dry)
+		s->read_size = s->read_size < IO_HOLD_BYTES / 4 ? s->read_size * 4 : IO_HOLD_BYTES;
 	else if (got < s->read_size / 4 && s->read_size > IO_READ_BYTES)
 		s->read_size /= 2;
 }
