@@ -173,7 +173,7 @@ static void put_record(struct store_body *b, const uint8_t hash[MAIL_HASH_SIZE],
 	}
 	store_key_u64(&key, b->number);
 	store_db_append(s, STORE_DB_BODIES, &key, store_body_encode(s, &record));
-	store_db_append(s, STORE_DB_UNUSED, &key, STORE_NOTHING);
+	store_fresh_add(s, b->number);
 	store_hash_add(s, hash, b->number);
 }
 

@@ -56,6 +56,27 @@ void store_body_refer(struct store *s, uint64_t body, int sign)
 		store_db_put(s, STORE_DB_UNUSED, &key, STORE_NOTHING);
 }
 
+void store_fresh_add(struct store *s, uint64_t body)
+{
+	struct store_fresh *f = &s->fresh;
+	if (f->count == f->size) {
+		f->size = f->size * 2 + 64;
+		f->bodies = mem_grow(f->bodies, f->size, sizeof *f->bodies);
+	}
+	f->bodies[f->count++] = body;
+}
+
+void store_fresh_flush(struct store *s)
+{
+	for (size_t i = 0; i < s->fresh.count; i++) {
+		struct store_body_record record;
+		struct store_key key;
+		store_key_u64(&key, s->fresh.bodies[i]);
+		if (get_record(s, s->fresh.bodies[i], &record) && record.info.references == 0)
+			store_db_put(s, STORE_DB_UNUSED, &key, STORE_NOTHING);
+	}
+}
+
 /* Copies pieces from `piece` on; returns how many, and their octets. */
 static uint32_t gather(struct store *s, uint64_t body, uint32_t piece, uint8_t *to, size_t *len)
 {

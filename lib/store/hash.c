@@ -13,7 +13,7 @@
 #include "store/store_private.h"
 
 /* Of the table, before a transaction begins; and at the end of a run. */
-#define RECENT_MAX 32768
+#define RECENT_MAX 16384
 #define RECENT_KEEP 1024
 /* Entries in one transaction: they change at most as many pages. */
 #define INDEX_BATCH 4096

@@ -49,6 +49,14 @@ struct store_recent {
 	size_t snapshot; /* a reader's: of this one */
 };
 
+/* The bodies that this transaction has made. Nearly all get a message before it ends: only then is
+ * seen which belong in "unused", for LMDB gives a database that loses its last entry a new page at the
+ * next one, and writes them all. */
+struct store_fresh {
+	uint64_t *bodies;
+	size_t count, size;
+};
+
 struct store {
 	char *path; /* STATE/store */
 	char id[17];
@@ -71,6 +79,7 @@ struct store {
 	struct store_tallies tallies;
 	struct store_keywords keywords;
 	struct store_recent recent;
+	struct store_fresh fresh;
 	struct buf scratch; /* the record being written */
 };
 
@@ -175,6 +184,9 @@ void store_bodies_settle(struct store *s, bool lost);
 /* body_read.c */
 /* A message begins (1) or ceases (-1) to refer to a body. */
 void store_body_refer(struct store *s, uint64_t body, int sign);
+void store_fresh_add(struct store *s, uint64_t body);
+/* Writes into the transaction which of them are unused. */
+void store_fresh_flush(struct store *s);
 /* Deletes what unfinished bodies of a run that died have left. */
 int store_bodies_sweep_unfinished(struct store *s, struct err *err);
 

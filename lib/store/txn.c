@@ -85,6 +85,7 @@ static void forget(struct store *s)
 	s->write = NULL;
 	s->counters = s->committed;
 	s->tallies.count = 0;
+	s->fresh.count = 0;
 	store_bodies_settle(s, true);
 	store_keywords_forget(s);
 	store_recent_forget(s);
@@ -110,6 +111,7 @@ static void put_counters(struct store *s)
 int store_commit_now(struct store *s, struct err *err)
 {
 	INVARIANT(s->write != NULL);
+	store_fresh_flush(s);
 	store_tallies_flush(s);
 	put_counters(s);
 	if (s->failed) {
@@ -128,6 +130,7 @@ int store_commit_now(struct store *s, struct err *err)
 	}
 	s->write = NULL;
 	s->tallies.count = 0;
+	s->fresh.count = 0;
 	store_bodies_settle(s, false);
 	point("store.after-commit");
 	return 0;
