@@ -1,0 +1,77 @@
+/* mailtide: the table of commands, and how one is called. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cmd.h"
+#include "output.h"
+
+static const struct cmd_option sync_options[] = {
+	{ "--profile", "NAME", "with the rules of this profile" },
+	{ "--pull", NULL, "only bring what is new on the server" },
+	{ "--push", NULL, "only send what was done here" },
+	{ "--dry-run", NULL, "print what would be done, and change nothing" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct cmd_option check_options[] = {
+	{ "--repair", NULL, "make the Maildir again what the store says" },
+	{ "--server", NULL, "compare the store with the server, too" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct cmd_option no_options[] = { { NULL, NULL, NULL } };
+
+#define ANY ((size_t)-1)
+
+const struct command commands[] = {
+	{ "sync", "[ACCOUNT[/MAILBOX]...]", "bring the mail home, once", sync_options, 0, ANY,
+		cmd_sync },
+	{ "ls", "ACCOUNT [MAILBOX]", "list the mailboxes, or the messages of one", no_options, 1, 2,
+		cmd_ls },
+	{ "status", "[ACCOUNT...]", "when was the last sync, and what is waiting", no_options, 0, ANY,
+		cmd_status },
+	{ "check", "[ACCOUNT]", "compare the store with the Maildir", check_options, 0, 1, cmd_check },
+	{ "probe", "ACCOUNT", "ask the server what it can do", no_options, 1, 1, cmd_probe },
+	{ "version", "", "print the version", no_options, 0, 0, cmd_version },
+	{ "help", "[COMMAND]", "print this, or more on one command", no_options, 0, 1, cmd_help },
+	{ NULL, NULL, NULL, NULL, 0, 0, NULL },
+};
+
+/* For the completions of the shells. */
+static const struct command complete_command = { "--complete", "WHAT", "", no_options, 1, 2,
+	cmd_complete };
+
+const struct cmd_option global_options[] = {
+	{ "-c", "FILE", "the configuration, instead of the usual place" },
+	{ "-v", NULL, "say more; -vv and -vvv more still" },
+	{ "-q", NULL, "say nothing but what went wrong" },
+	{ "--json", NULL, "data and progress as one JSON object a line" },
+	{ NULL, NULL, NULL },
+};
+
+const struct command *command_find(const char *name)
+{
+	for (const struct command *c = commands; c->name; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	return strcmp(name, complete_command.name) == 0 ? &complete_command : NULL;
+}
+
+int main(int argc, char **argv)
+{
+	struct cmd cmd = { 0 };
+	int status = CMD_USAGE;
+
+	signal(SIGPIPE, SIG_IGN);
+	output_init();
+	if (cmd_parse(&cmd, argc, argv) == 0) {
+		output_set(cmd.verbose, cmd.quiet, cmd.json);
+		status = cmd.command->run(&cmd);
+		status = output_finish(status);
+	}
+	cmd_release(&cmd);
+	return status;
+}
