@@ -634,6 +634,14 @@ static void owe(struct pull *p, struct store_message *m)
 	s->progress.octets += m->size;
 }
 
+static void item_flags(struct pull *p, const struct item *it, struct mail_flags *flags)
+{
+	if (it->keywords_len)
+		mail_flags_parse(flags,
+			(struct slice){ p->keywords.data + it->keywords, it->keywords_len });
+	flags->system |= it->system;
+}
+
 static void apply_new(struct pull *p, struct store_message *m, const struct item *it)
 {
 	struct box *box = p->visit.box;
@@ -645,8 +653,7 @@ static void apply_new(struct pull *p, struct store_message *m, const struct item
 	m->uid = it->uid;
 	m->date = it->date;
 	m->size = it->size;
-	m->flags.system = it->system;
-	mail_flags_parse(&m->flags, (struct slice){ p->keywords.data + it->keywords, it->keywords_len });
+	item_flags(p, it, &m->flags);
 	if (plan_wants_body(&box->rules, s->now, m->date, m->size, m->flags.system))
 		owe(p, m);
 	box->result.added++;
@@ -697,10 +704,7 @@ static void apply_item(struct pull *p, struct store_message *m, const struct ite
 		return;
 	}
 	mail_flags_init(&flags);
-	flags.system = it->system;
-	if (it->keywords_len)
-		mail_flags_parse(&flags,
-			(struct slice){ p->keywords.data + it->keywords, it->keywords_len });
+	item_flags(p, it, &flags);
 	if (!mail_flags_equal(&flags, &m->flags))
 		apply_flags(p, m, &flags);
 	mail_flags_release(&flags);
