@@ -22,11 +22,12 @@ import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LIB = TOP + "/t/lib"
-BIN = TOP + "/build/t/lib"
-MAILTIDE = TOP + "/build/mailtide"
+BUILD = os.path.join(TOP, os.environ.get("B") or "build")	# as "make B=..." says
+BIN = BUILD + "/t/lib"
+MAILTIDE = BUILD + "/mailtide"
 
-os.makedirs(TOP + "/build/t/tmp", exist_ok=True)
-WORK = tempfile.mkdtemp(prefix=os.path.basename(sys.argv[0]) + ".", dir=TOP + "/build/t/tmp")
+os.makedirs(BUILD + "/t/tmp", exist_ok=True)
+WORK = tempfile.mkdtemp(prefix=os.path.basename(sys.argv[0]) + ".", dir=BUILD + "/t/tmp")
 os.chmod(WORK, 0o755)	# Dovecot runs as another user where the tests run as root
 
 _run = _failed = 0
