@@ -177,8 +177,17 @@ static bool turn_listing(struct sync *s)
 
 static void step_pulls(struct sync *s)
 {
-	for (struct pull *p = s->pulls; p; p = *pull_link(p))
+	struct pull **at = &s->pulls, *p;
+
+	while ((p = *at)) {
 		pull_step(p);
+		if (pull_is_over(p)) {
+			*at = *pull_link(p);
+			pull_settle(p);
+		} else {
+			at = pull_link(p);
+		}
+	}
 }
 
 static struct box *next_to_pull(struct sync *s)

@@ -214,6 +214,7 @@ bool pull_wants_apply(const struct pull *p);
 /* In a transaction: writes what the inbox holds, at most about `limit` messages. True where more is
  * left. */
 bool pull_apply(struct pull *p, unsigned limit);
+bool pull_is_over(const struct pull *p);
 /* It was taken off the list. */
 void pull_settle(struct pull *p);
 struct pull **pull_link(struct pull *p); /* its place in the list of s->pulls */

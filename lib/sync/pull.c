@@ -105,9 +105,21 @@ static void pull_pend(struct pull *p)
 	account_mark(s);
 }
 
+static void pull_forget_inbox(struct pull *p)
+{
+	struct sync *s = pull_sync(p);
+
+	s->inbox_items -= p->count - p->applied;
+	p->applied = p->count = 0;
+	buf_clear(&p->keywords);
+	uids_clear(&p->fresh);
+	uids_clear(&p->gone);
+}
+
 /* The pull ends here: the mailbox is left as the store has it. */
 static void pull_leave(struct pull *p, enum box_state state)
 {
+	pull_forget_inbox(p);
 	p->state = PULL_OVER;
 	p->visit.box->state = state;
 	account_mark(pull_sync(p));
@@ -444,6 +456,8 @@ static bool recv_list(struct pull *p)
 	uids_init(&known);
 	store_known_uids(pull_sync(p)->store, box->rec.id, &known);
 	uids_add_all(&known, &p->fresh);
+	/* What is listed is there, whatever VANISHED said. */
+	uids_remove_all(&p->gone, &p->listed);
 	uids_copy(&p->wanted, &p->listed);
 	uids_remove_all(&p->wanted, &known);
 	uids_remove_all(&known, &p->listed);
@@ -846,6 +860,11 @@ bool pull_apply(struct pull *p, unsigned limit)
 	return false;
 }
 
+bool pull_is_over(const struct pull *p)
+{
+	return p->state == PULL_OVER;
+}
+
 bool pull_wants_apply(const struct pull *p)
 {
 	return p->state == PULL_ANSWERED || p->state == PULL_RESETTING;
@@ -853,26 +872,13 @@ bool pull_wants_apply(const struct pull *p)
 
 /* Its life */
 
-static void pull_forget_inbox(struct pull *p)
-{
-	struct sync *s = pull_sync(p);
-
-	s->inbox_items -= p->count - p->applied;
-	p->applied = p->count = 0;
-	buf_clear(&p->keywords);
-	uids_clear(&p->fresh);
-	uids_clear(&p->gone);
-}
-
 /* What was not answered is asked again on the next connection; what was, is applied. */
 static void pull_lost(struct visit *v)
 {
 	struct pull *p = (struct pull *)v;
 
-	if (p->state == PULL_ASKING) {
-		pull_forget_inbox(p);
+	if (p->state == PULL_ASKING)
 		pull_leave(p, BOX_TO_PULL);
-	}
 }
 
 static void pull_free(struct visit *v)
@@ -895,13 +901,11 @@ static void pull_free(struct visit *v)
 	free(p);
 }
 
-/* After the last batch that looked at it. */
 void pull_settle(struct pull *p)
 {
 	p->pending = false;
 	if (p->state != PULL_OVER)
 		return;
-	pull_forget_inbox(p);
 	free(p->items);
 	p->items = NULL;
 	p->size = 0;
