@@ -292,19 +292,23 @@ static int fill(struct store *s, uint32_t box, uint32_t *uid)
 	}
 }
 
+static bool write_text(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+	return f != NULL && (fputs(text, f) >= 0) & (fclose(f) == 0);
+}
+
 /* Who is not root becomes it, in a name space of its own. */
 static bool may_mount(void)
 {
-	uid_t uid = geteuid();
-	if (uid == 0)
+	char users[32], groups[32];
+	snprintf(users, sizeof users, "0 %u 1\n", geteuid());
+	snprintf(groups, sizeof groups, "0 %u 1\n", getegid());
+	if (geteuid() == 0)
 		return unshare(CLONE_NEWNS) == 0;
-	if (unshare(CLONE_NEWNS | CLONE_NEWUSER) < 0)
-		return false;
-	FILE *map = fopen("/proc/self/uid_map", "w");
-	if (map == NULL)
-		return false;
-	fprintf(map, "0 %u 1\n", uid);
-	return fclose(map) == 0;
+	return unshare(CLONE_NEWNS | CLONE_NEWUSER) == 0 &&
+		write_text("/proc/self/setgroups", "deny") &&
+		write_text("/proc/self/gid_map", groups) && write_text("/proc/self/uid_map", users);
 }
 
 static bool mount_small(void)
