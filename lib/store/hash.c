@@ -23,7 +23,7 @@ static uint64_t prefix_of(const uint8_t hash[MAIL_HASH_SIZE])
 	return store_take_u64(hash);
 }
 
-/* The slot of the first entry with this prefix, or the free one behind. */
+/* Where entries with this prefix begin; they go on up to the next free slot. */
 static size_t slot_of(const struct store_recent *r, uint64_t prefix)
 {
 	return (size_t)prefix & (r->size - 1);
