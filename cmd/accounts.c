@@ -1,5 +1,4 @@
 /* The configuration, and the accounts that a command is about. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -7,14 +7,14 @@
 #include "cmd.h"
 #include "output.h"
 
-/* Of interface that is to come. */
+/* Known from the design of the interface, and to come. */
 static const char *const later[] = { "watch", "queue", "fetch", "store" };
 
 struct parser {
 	struct cmd *cmd;
 	int argc, at;
 	char **argv;
-	bool only_words;
+	bool only_words, help;
 };
 
 static int unknown_command(const char *name)
@@ -77,7 +77,7 @@ static int parse_short(struct parser *p, const char *arg)
 			p->cmd->quiet = true;
 			break;
 		case 'h':
-			p->cmd->command = command_find("help");
+			p->help = true;
 			break;
 		case 'c':
 			p->cmd->conf_path = c[1] ? c + 1 : take_value(p, "-c", "FILE");
@@ -129,7 +129,7 @@ static int parse_long(struct parser *p, const char *arg)
 	if (strcmp(arg, "--json") == 0)
 		p->cmd->json = true;
 	else if (strcmp(arg, "--help") == 0)
-		p->cmd->command = command_find("help");
+		p->help = true;
 	else if (strcmp(arg, "--version") == 0)
 		p->cmd->command = command_find("version");
 	else
@@ -178,14 +178,27 @@ static int check_words(const struct cmd *cmd)
 	return 0;
 }
 
+/* "mailtide sync --help" is "mailtide help sync". */
+static void turn_to_help(struct cmd *cmd)
+{
+	const struct command *help = command_find("help");
+
+	cmd->word_count = 0;
+	if (cmd->command && cmd->command != help)
+		cmd->words[cmd->word_count++] = cmd->command->name;
+	cmd->command = help;
+}
+
 int cmd_parse(struct cmd *cmd, int argc, char **argv)
 {
-	struct parser p = { cmd, argc, 1, argv, false };
+	struct parser p = { cmd, argc, 1, argv, false, false };
 
-	cmd->words = mem_new((size_t)argc * sizeof *cmd->words + 1);
+	cmd->words = mem_new(((size_t)argc + 1) * sizeof *cmd->words);
 	while (p.at < argc)
 		if (parse_one(&p, argv[p.at++]) < 0)
 			return -1;
+	if (p.help)
+		turn_to_help(cmd);
 	if (!cmd->command) {
 		output_error(NULL, NULL, "no command; \"mailtide help\" lists them");
 		return -1;

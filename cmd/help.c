@@ -38,8 +38,12 @@ static int print_one(const char *name)
 		output_error(NULL, NULL, "there is no command \"%s\"%s", name, similar_text(&similar));
 		return CMD_USAGE;
 	}
-	printf("usage: mailtide %s%s", c->name, c->arguments[0] ? " " : "");
-	printf("%s%s\n\n%s\n", c->arguments, c->options->name ? " [OPTIONS]" : "", c->summary);
+	printf("usage: mailtide %s", c->name);
+	if (c->arguments[0])
+		printf(" %s", c->arguments);
+	for (const struct cmd_option *o = c->options; o->name; o++)
+		printf(" [%s%s%s]", o->name, o->value ? " " : "", o->value ? o->value : "");
+	printf("\n\n%s\n", c->summary);
 	if (c->options->name)
 		puts("");
 	print_options(c->options);

@@ -110,7 +110,7 @@ static void shown_path(struct listing *l, const struct store_message *m)
 static void list_message_object(struct listing *l, const struct store_mailbox *box,
 	const struct store_message *m, const char *number, const char *date)
 {
-	json_t *o = output_object_new("message-record");
+	json_t *o = output_object_new("message");
 
 	json_object_set_new(o, "account", output_text(l->account->name));
 	json_object_set_new(o, "mailbox", output_text(box->name));

@@ -1,10 +1,7 @@
 /* mailtide: the table of commands, and how one is called. */
-#include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "cmd.h"
 #include "output.h"
 

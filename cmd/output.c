@@ -128,10 +128,10 @@ static void print_message(const char *account, const char *mailbox, const char *
 	buf_release(&line);
 }
 
-static void object_message(const char *kind, const char *account, const char *mailbox,
+static void object_note(const char *kind, const char *account, const char *mailbox,
 	const char *text)
 {
-	json_t *o = output_object_new("message");
+	json_t *o = output_object_new("note");
 
 	json_object_set_new(o, "kind", json_string(kind));
 	json_object_set_new(o, "account", output_text(account));
@@ -158,7 +158,7 @@ void output_note(enum sync_note kind, const char *account, const char *mailbox, 
 	if (kind == SYNC_FAILURE || (kind == SYNC_WARNING && !out.quiet) || out.verbose > 0)
 		print_message(account, mailbox, text);
 	if (out.json)
-		object_message(kinds[kind], account, mailbox, text);
+		object_note(kinds[kind], account, mailbox, text);
 }
 
 /* Data */
@@ -182,7 +182,7 @@ void output_object(json_t *object)
 	char *text;
 
 	if (out.json) {
-		text = json_dumps(object, JSON_COMPACT);
+		text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(6));
 		INVARIANT(text != NULL);
 		if (out.terminal)
 			progress_erase();

@@ -122,8 +122,7 @@ static void draw(const char *text)
 
 	len = cut_to(text, columns > 1 ? columns - 1 : 1, &cells);
 	/* What was drawn before and is longer is covered by blanks. */
-	fprintf(stderr, "\r%.*s%*s\r%.*s", (int)len, text,
-		(int)(drawn > cells ? drawn - cells : 0), "", (int)len, text);
+	fprintf(stderr, "\r%.*s%*s", (int)len, text, (int)(drawn > cells ? drawn - cells : 0), "");
 	drawn = cells;
 }
 

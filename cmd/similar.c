@@ -1,6 +1,7 @@
 /* "did you mean": the nearest of some names, by how many letters differ. */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cmd.h"
 
@@ -11,6 +12,11 @@ static unsigned least(unsigned a, unsigned b, unsigned c)
 	unsigned ab = a < b ? a : b;
 
 	return ab < c ? ab : c;
+}
+
+static bool same_letter(char a, char b)
+{
+	return strncasecmp(&a, &b, 1) == 0;
 }
 
 /* Letters to be changed, added or left out. */
@@ -26,7 +32,7 @@ static unsigned distance(const char *a, const char *b)
 		row[0] = i;
 		for (size_t j = 1; j <= n; j++) {
 			unsigned above = row[j];
-			row[j] = least(above + 1, row[j - 1] + 1, diagonal + (*a != b[j - 1]));
+			row[j] = least(above + 1, row[j - 1] + 1, diagonal + !same_letter(*a, b[j - 1]));
 			diagonal = above;
 		}
 	}

@@ -240,6 +240,7 @@ static void on_signal(void *arg)
 		_exit(CMD_RETRY);
 	}
 	p->stopping = true;
+	output_note(SYNC_WARNING, NULL, NULL, "stopping; what has arrived is kept");
 	for (size_t i = 0; i < p->target_count; i++)
 		if (!p->targets[i].over)
 			sync_stop(p->targets[i].sync);

@@ -2,7 +2,6 @@
  * on again first: the signal is caught, the terminal set right, and the signal raised once more. */
 #include "terminal.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
