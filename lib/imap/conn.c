@@ -142,7 +142,7 @@ static bool has_work(const struct imap *c)
 {
 	if (c->state != CONN_READY)
 		return false;
-	return c->logout ? pipe_idle(&c->pipe) : c->pipe.was_full && pipe_room(&c->pipe);
+	return c->logout ? pipe_idle(&c->pipe) : pipe_has_news(&c->pipe);
 }
 
 static void leave(struct imap *c)

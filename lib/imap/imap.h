@@ -175,7 +175,8 @@ struct imap_events {
 	struct sink *(*on_body)(void *arg, void *box, uint32_t uid, uint64_t size);
 	/* [ALERT]: text for the user (C8). */
 	void (*on_alert)(void *arg, struct slice text);
-	/* There is room for more commands (imap_room was used up). From the top of the loop. */
+	/* There is room for more commands (imap_room was used up), or all is answered, ENABLE too, of
+	 * which the owner hears nothing else. From the top of the loop. */
 	void (*on_room)(void *arg);
 	/* The end, once: err->cls ERR_NONE after imap_logout, else why, one sentence with what to do.
 	 * No callback of any command comes after it (C10); the owner calls imap_free. *no_closed = the server

@@ -73,6 +73,7 @@ void pipe_send(struct pipe *p, struct imap_cmd *cmd, void *box, uint64_t expect)
 	*p->waiting_end = cmd;
 	p->waiting_end = &cmd->next;
 	p->was_full |= !pipe_room(p);
+	p->was_busy |= p->count > 0;
 }
 
 bool pipe_room(const struct pipe *p)
@@ -80,11 +81,17 @@ bool pipe_room(const struct pipe *p)
 	return p->count == 0 || (p->count < PIPE_COMMANDS_MAX && p->expect < PIPE_EXPECT_MAX);
 }
 
+bool pipe_has_news(const struct pipe *p)
+{
+	return (p->was_full && pipe_room(p)) || (p->was_busy && pipe_idle(p));
+}
+
 bool pipe_room_again(struct pipe *p)
 {
-	if (!p->was_full || !pipe_room(p))
+	if (!pipe_has_news(p))
 		return false;
-	p->was_full = false;
+	p->was_full = p->was_full && !pipe_room(p);
+	p->was_busy = p->was_busy && !pipe_idle(p);
 	return true;
 }
 

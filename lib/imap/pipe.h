@@ -40,7 +40,7 @@ struct pipe {
 	unsigned of_mailbox;        /* flying commands that are of a visit */
 	unsigned last_tag;
 	uint64_t expect, written;
-	bool was_full, stopped;
+	bool was_full, was_busy, stopped;
 	struct buf out, log;
 };
 
@@ -62,7 +62,8 @@ int pipe_take(struct pipe *p, const struct imap_resp *resp, struct slice tag, st
 	bool *no_closed, struct err *err);
 
 bool pipe_room(const struct pipe *p);
-/* Room has come back since pipe_room said no; told once. */
+/* Room has come back since pipe_room said no, or nothing is in flight any more; to be told once. */
+bool pipe_has_news(const struct pipe *p);
 bool pipe_room_again(struct pipe *p);
 bool pipe_idle(const struct pipe *p);
 void *pipe_last_box(const struct pipe *p);
