@@ -48,6 +48,7 @@ enum store_mailbox_state {
 	STORE_MAILBOX_GONE = 4,   /* nor in the one before, or said to be nonexistent (L5) */
 	STORE_MAILBOX_NOSELECT = 8,
 	STORE_MAILBOX_SUSPECT = 16, /* told something that needs a whole look (C8, S16): not skipped */
+	STORE_MAILBOX_MATCHING = 32, /* UIDVALIDITY changed: orphans wait for their new UIDs (S2) */
 };
 struct store_mailbox {
 	uint32_t id;
@@ -61,6 +62,8 @@ struct store_mailbox {
 	uint32_t uidnext;       /* as of the last finished sync; 0 unknown */
 	uint32_t messages;      /* EXISTS as of then */
 	uint64_t highestmodseq; /* as of then; 0: none, use S4 */
+	uint64_t rules;         /* fingerprint of the rules by which its bodies were chosen */
+	char *mailboxid;        /* OBJECTID (RFC 8474), NULL: not told */
 	uint32_t lastseen;      /* S3: every UID up to it has been asked for and answered */
 	int64_t synced;         /* seconds since 1970, 0 never */
 };
@@ -86,6 +89,10 @@ enum store_message_state {
 	STORE_BODY_FAILED = 2,  /* the server could not give it (Q44); asked for again in the next run */
 	STORE_SHOWN = 4,        /* the Maildir was made to hold a file of it */
 	STORE_SHOWN_NEW = 8,    /* in new/ */
+	STORE_STAND_IN = 16,    /* the file that is shown is a stand-in for a large message (S10) */
+	STORE_UNMATCHED = 32,   /* may be one that we hold already: no body is asked for until that is known */
+	STORE_WANTED = 64,      /* its body was asked for by name: no rule takes that back */
+	STORE_ORPHAN = 128,     /* its UID went with its UIDVALIDITY: waits for a new one (S2); uid is 0 */
 };
 struct store_message {
 	uint64_t number;
@@ -95,6 +102,8 @@ struct store_message {
 	int64_t date;            /* INTERNALDATE */
 	uint64_t size;           /* RFC822.SIZE */
 	uint64_t body;           /* body number, 0 none */
+	char *emailid;           /* OBJECTID or X-GM-MSGID, NULL: not told */
+	uint8_t message_id[16];  /* of the SHA-256 of its Message-ID; zeros: not learnt */
 	/* What was last shown; meaningful with STORE_SHOWN. */
 	uint32_t shown_mailbox;
 	struct mail_flags shown;
@@ -115,6 +124,14 @@ bool store_message_by_base(struct store *s, const char *base, struct store_messa
 void store_known_uids(struct store *s, uint32_t mailbox, struct uids *out);
 /* Known UIDs in first..last: their count only (cheap). */
 uint64_t store_count_uids(struct store *s, uint32_t mailbox, uint32_t first, uint32_t last);
+/* Messages that may be the same mail as one with these: the one with the smallest number > after.
+ * The same INTERNALDATE and RFC822.SIZE is what a copy keeps (S12); what proves it is the caller's to compare. */
+bool store_alike_next(struct store *s, int64_t date, uint64_t size, uint64_t after,
+	struct store_message *m);
+bool store_emailid_next(struct store *s, const char *emailid, uint64_t after,
+	struct store_message *m);
+/* Messages of a mailbox with STORE_ORPHAN, by number. */
+bool store_orphan_next(struct store *s, uint32_t mailbox, uint64_t after, struct store_message *m);
 /* Bodies owed in a mailbox, ascending: uid > after with its size; false at the end. */
 bool store_owed_next(struct store *s, uint32_t mailbox, uint32_t after, uint32_t *uid,
 	uint64_t *size);
