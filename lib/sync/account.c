@@ -58,6 +58,7 @@ static void over(struct sync *s)
 	s->phase = SYNC_OVER;
 	for (unsigned i = 0; i < LINKS; i++)
 		link_close(&s->links[i]);
+	arrivals_free(s); /* before the store goes, whose bodies they hold */
 	io_timer_stop(s->lock_timer);
 	io_timer_stop(s->retry_timer);
 	secret_release(&s->secret);
