@@ -1,0 +1,78 @@
+# Completion for bash: install as mailtide in bash-completion's folder, or source it.
+# The words come from mailtide itself, so that they are those of its version and of your accounts.
+
+_mailtide_words()
+{
+	local conf=() i
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		[[ ${COMP_WORDS[i]} == -c ]] && conf=(-c "${COMP_WORDS[i + 1]/#\~/$HOME}")
+	done
+	"${COMP_WORDS[0]/#\~/$HOME}" "${conf[@]}" --complete "$@" 2>/dev/null
+}
+
+# Offers the lines of standard input that begin with the word, blanks in them escaped.
+_mailtide_offer()
+{
+	local line word=${1//\\/}
+	while IFS= read -r line; do
+		[[ $line == "$word"* ]] && COMPREPLY+=("$(printf '%q' "$line")")
+	done
+}
+
+_mailtide()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command= account= i
+	COMPREPLY=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-c | --profile) ((i++)) ;;
+		-*) ;;
+		*)
+			if [[ -z $command ]]; then
+				command=${COMP_WORDS[i]}
+			elif [[ -z $account ]]; then
+				account=${COMP_WORDS[i]}
+			fi
+			;;
+		esac
+	done
+	case $prev in
+	-c)
+		compopt -o default 2>/dev/null
+		return
+		;;
+	--profile)
+		_mailtide_offer "$cur" < <(_mailtide_words profiles)
+		return
+		;;
+	esac
+	if [[ $cur == -* ]]; then
+		_mailtide_offer "$cur" < <(_mailtide_words options $command)
+		return
+	fi
+	case $command in
+	'' | help)
+		_mailtide_offer "$cur" < <(_mailtide_words commands | cut -f1)
+		;;
+	sync)
+		if [[ $cur == */* ]]; then
+			_mailtide_offer "$cur" < <(_mailtide_words mailboxes "${cur%%/*}" |
+				sed "s|^|${cur%%/*}/|")
+		else
+			_mailtide_offer "$cur" < <(_mailtide_words accounts)
+		fi
+		;;
+	ls)
+		if [[ -n $account ]]; then
+			_mailtide_offer "$cur" < <(_mailtide_words mailboxes "$account")
+		else
+			_mailtide_offer "$cur" < <(_mailtide_words accounts)
+		fi
+		;;
+	status | check | probe)
+		_mailtide_offer "$cur" < <(_mailtide_words accounts)
+		;;
+	esac
+}
+
+complete -F _mailtide mailtide
