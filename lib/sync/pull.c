@@ -148,6 +148,7 @@ static void on_answer(void *arg, const struct imap_resp *tagged)
 	}
 	if (--p->unanswered[ask->row] == 0 && p->state == PULL_ASKING)
 		pull_pend(p); /* the rows judge from the top of the loop */
+	account_mark(pull_sync(p)); /* a pull that was left is waited for, too */
 	free(ask);
 }
 
