@@ -75,10 +75,15 @@ class Account:
 	def command(self, *args):
 		return [MAILTIDE, "-c", self.conf, *map(str, args)]
 
-	def run(self, *args, **options):
-		return mailtide("-c", self.conf, *args, **options)
+	def run(self, *args, timeout=40, **options):
+		"""A run that does not end has status 124."""
+		try:
+			return mailtide("-c", self.conf, *args, timeout=timeout, **options)
+		except subprocess.TimeoutExpired as e:
+			text = [(part or b"").decode() for part in (e.stdout, e.stderr)]
+			return subprocess.CompletedProcess(e.cmd, 124, text[0], text[1] + "did not end in %d s" % timeout)
 
-	def sync(self, *args, points=None, point=None, timeout=120, **env):
+	def sync(self, *args, points=None, point=None, timeout=40, **env):
 		"""points: a file for the names of crash points; point: die there."""
 		if points:
 			env["MAILTIDE_POINTS"] = points
@@ -206,7 +211,7 @@ def message_differences(where, want, row):
 	return found
 
 
-def differences(account, c, state=None, foreign=(), gone=(), limit=20):
+def differences(account, c, state=None, foreign=(), gone=(), limit=8):
 	"""Between the server (asked through the raw client `c`, or `state`), `mailtide ls`, and the files. foreign:
 	paths of files that are none of ours; gone: mailboxes that only we still have."""
 	state = server_state(c) if state is None else state
