@@ -61,6 +61,7 @@ struct pull {
 	unsigned unanswered[ROWS];
 	bool refused[ROWS];   /* a command of this row was answered NO or BAD */
 	struct ask *asks;
+	bool has_refusal;
 	enum imap_code refusal_code;
 	char refusal[200];
 
@@ -140,12 +141,14 @@ static void on_answer(void *arg, const struct imap_resp *tagged)
 		if (last >= ask->first)
 			uids_add_range(&p->answered, ask->first, last);
 	}
-	if (tagged->cond.cond != IMAP_OK && !p->refused[ask->row]) {
-		p->refused[ask->row] = true;
+	/* The first refusal is the reason; what flew behind it was refused because of it. */
+	if (tagged->cond.cond != IMAP_OK && !p->has_refusal) {
+		p->has_refusal = true;
 		p->refusal_code = tagged->cond.code;
 		snprintf(p->refusal, sizeof p->refusal, "%.*s", (int)tagged->cond.text.len,
 			tagged->cond.text.data);
 	}
+	p->refused[ask->row] |= tagged->cond.cond != IMAP_OK;
 	if (--p->unanswered[ask->row] == 0 && p->state == PULL_ASKING)
 		pull_pend(p); /* the rows judge from the top of the loop */
 	account_mark(pull_sync(p)); /* a pull that was left is waited for, too */
@@ -826,6 +829,7 @@ static bool apply_reset(struct pull *p, unsigned limit)
 	box->rec.highestmodseq = 0;
 	box->rec.state &= ~(uint32_t)STORE_MAILBOX_WHOLE;
 	box->rec_changed = true;
+	box->by_select = false;
 	box->haul_after = 0;
 	pull_leave(p, BOX_TO_PULL);
 	return false;
