@@ -157,6 +157,14 @@ struct store_body_record {
 struct slice store_body_encode(struct store *s, const struct store_body_record *b);
 bool store_body_decode(struct slice in, struct store_body_record *b);
 
+/* index.c */
+struct store_message_index store_index_of(const struct store_message *m);
+/* Writes the record (data NULL: deletes it) and makes the indexes follow from `old` to `now`. */
+void store_index_change(struct store *s, uint64_t number, struct store_message_index old,
+	const struct store_message_index *now, struct slice record);
+/* The number that is the value of an entry. */
+uint64_t store_index_number(struct slice value);
+
 /* counts.c: adds (sign 1) or takes away (-1) what one message counts. */
 void store_tallies_count(struct store *s, const struct store_message_index *m, int sign);
 struct store_tally store_tally_get(struct store *s, uint32_t mailbox);
