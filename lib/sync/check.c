@@ -15,6 +15,8 @@ struct check {
 	struct store_mailbox box;
 	struct maildir_scan scan;
 	bool *ours; /* of the scan's entries */
+	uint64_t *moved; /* messages whose file a mail reader took out of new/: the record follows */
+	size_t moved_count, moved_size;
 	unsigned left; /* differences that stay */
 };
 
@@ -23,6 +25,35 @@ static void differ(struct check *c, const char *what, const char *path, bool men
 	c->left += !mended;
 	if (c->events->difference)
 		c->events->difference(c->arg, c->box.name, what, path, mended);
+}
+
+static void note_moved(struct check *c, uint64_t number)
+{
+	if (c->moved_count == c->moved_size) {
+		c->moved_size = c->moved_size ? 2 * c->moved_size : 64;
+		c->moved = mem_grow(c->moved, c->moved_size, sizeof *c->moved);
+	}
+	c->moved[c->moved_count++] = number;
+}
+
+/* Opening a mailbox moves its files from new/ to cur/; that is no difference, but `ls` tells paths. */
+static int record_moved(struct check *c, struct err *err)
+{
+	struct store_message m;
+
+	if (c->moved_count == 0)
+		return 0;
+	if (store_begin(c->s.store, err) < 0)
+		return -1;
+	store_message_init(&m);
+	while (c->moved_count > 0) {
+		if (!store_message_get(c->s.store, c->moved[--c->moved_count], &m))
+			continue;
+		m.state &= ~(uint32_t)STORE_SHOWN_NEW;
+		store_message_put(c->s.store, &m);
+	}
+	store_message_release(&m);
+	return project_commit(c->s.store, err);
 }
 
 static void check_entry(struct check *c, const struct store_message *m,
@@ -36,6 +67,8 @@ static void check_entry(struct check *c, const struct store_message *m,
 	buf_init(&path, 0);
 	maildir_path(&is, &path);
 	c->ours[e - c->scan.entries] = true;
+	if (c->repair && !e->is_new && (m->state & STORE_SHOWN_NEW))
+		note_moved(c, m->number);
 	if (!file_is_body(c->s.store, c->s.maildir, &is, m->body)) {
 		/* Changed by somebody: it is theirs until they remove it. */
 		differ(c, "changed", buf_str(&path), false);
@@ -111,6 +144,8 @@ static int check_box(struct check *c, struct err *err)
 	}
 	if (rc == 0)
 		report_foreign(c);
+	if (rc == 0)
+		rc = record_moved(c, err);
 	store_message_release(&m);
 	free(c->ours);
 	maildir_scan_release(&c->scan);
@@ -135,6 +170,7 @@ int sync_check(const struct conf_account *account, bool repair,
 		store_mailbox_release(&c.box);
 	}
 	close_local(&c.s);
+	free(c.moved);
 	if (rc == 0)
 		return c.left > 0;
 	if (events->note)
