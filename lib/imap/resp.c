@@ -467,7 +467,7 @@ void resp_parse(struct resp_space *s, struct slice text, struct imap_resp *resp,
 	space_clear(s);
 	memset(resp, 0, sizeof *resp);
 	*tag = (struct slice){ text.data, 0 };
-	struct reader r = { tokens_of(text, &s->unescaped), s, resp };
+	struct reader r = { .t = tokens_of(text, &s->unescaped), .s = s, .resp = resp };
 	if (text.len > 0 && text.data[0] == '+') {
 		r.t.at++;
 		resp->kind = IMAP_CONTINUE;

@@ -58,7 +58,8 @@ static bool read_code_value(struct reader *r, enum imap_code code)
 
 static void read_code(struct reader *r, struct slice text)
 {
-	struct reader inner = { tokens_of(text, r->t.unescaped), r->s, r->resp };
+	struct reader inner = *r;
+	inner.t = tokens_of(text, r->t.unescaped);
 	struct slice name = token_item(&inner.t);
 	struct tokens rest = inner.t;
 	r->resp->cond.code_name = name;

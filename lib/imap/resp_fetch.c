@@ -1,5 +1,5 @@
 /* FETCH responses: one reader for each item. The first item of a kind counts, since the framer had to
- * choose a body's sink by it before the rest had come. */
+ * choose a body's sink by it before the rest had come; for BODY[] even if its value cannot be read. */
 #include "imap/resp_private.h"
 
 /* A "BODY[]" further in than this is taken for one, without its UID. */
@@ -46,6 +46,11 @@ static void fetch_size(struct reader *r)
 
 static void fetch_body(struct reader *r)
 {
+	if (r->body_seen) {
+		token_skip(&r->t);
+		return;
+	}
+	r->body_seen = true;
 	struct token token = token_next(&r->t);
 	if (token.kind == TOKEN_STRING) {
 		r->resp->fetch.body = token.text;
@@ -84,7 +89,7 @@ static const struct {
 	ITEM("UID", IMAP_HAS_UID, fetch_uid),
 	ITEM("FLAGS", IMAP_HAS_FLAGS, fetch_flags),
 	ITEM("MODSEQ", IMAP_HAS_MODSEQ, fetch_modseq),
-	ITEM("BODY[]", IMAP_HAS_BODY | IMAP_HAS_BODY_NIL, fetch_body),
+	ITEM("BODY[]", 0, fetch_body),
 	ITEM("RFC822.SIZE", IMAP_HAS_SIZE, fetch_size),
 	ITEM("INTERNALDATE", IMAP_HAS_DATE, fetch_date),
 	ITEM("EMAILID", IMAP_HAS_EMAILID, fetch_emailid),
@@ -129,11 +134,22 @@ static bool pass_fetch_head(struct tokens *t)
 	return TOKEN_IS(token_item(t), "FETCH") && token_open(t);
 }
 
+/* Without the "~" and the space that may stand before a literal. */
+static struct slice before_literal(struct slice text)
+{
+	if (text.len > 0 && text.data[text.len - 1] == '~')
+		text.len--;
+	struct tokens t = tokens_of(text, NULL);
+	struct slice rest = token_rest(&t);
+	if (rest.len > 0)
+		text.len = (size_t)(rest.data + rest.len - text.data);
+	return text;
+}
+
 bool resp_is_body(struct slice text, uint32_t *uid)
 {
 	*uid = 0;
-	while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '~'))
-		text.len--;
+	text = before_literal(text);
 	if (text.len < 6 || !TOKEN_IS(((struct slice){ text.data + text.len - 6, 6 }), "BODY[]"))
 		return false;
 	struct tokens t = tokens_of(text, NULL);

@@ -12,6 +12,7 @@ struct reader {
 	struct tokens t;
 	struct resp_space *s;
 	struct imap_resp *resp;
+	bool body_seen; /* a BODY[] item stood there, readable or not */
 };
 
 /* Words that set bits. */

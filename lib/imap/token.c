@@ -5,10 +5,18 @@
 
 #include <string.h>
 
-static bool is_atom(char c)
+/* What may stand in an atom; what ends one; what must be looked at. */
+enum { PLAIN, DELIMITER, SECTION, LITERAL };
+
+#define DELIMITERS8 1, 1, 1, 1, 1, 1, 1, 1
+static const unsigned char classes[256] = {
+	DELIMITERS8, DELIMITERS8, DELIMITERS8, DELIMITERS8, [' '] = DELIMITER, ['('] = DELIMITER,
+	[')'] = DELIMITER, ['['] = SECTION, ['{'] = LITERAL, ['~'] = LITERAL, [0x7f] = DELIMITER,
+};
+
+static unsigned class_of(char c)
 {
-	unsigned char u = (unsigned char)c;
-	return u > ' ' && u != '(' && u != ')' && u != 0x7f;
+	return classes[(unsigned char)c];
 }
 
 static bool is_digit(char c)
@@ -43,19 +51,24 @@ static void skip_space(struct tokens *t)
 		t->at++;
 }
 
+/* The number's length; 0 where there is none, or one that has more than 19 digits, which may be
+ * beyond 64 bits. */
+static size_t read_digits(const char *at, const char *end, uint64_t *number)
+{
+	const char *start = at;
+	uint64_t value = 0;
+	for (; at < end && is_digit(*at); at++)
+		value = value * 10 + (uint64_t)(*at - '0');
+	*number = value;
+	return at - start <= 19 ? (size_t)(at - start) : 0;
+}
+
 bool token_to_number(struct slice text, uint64_t max, uint64_t *number)
 {
-	uint64_t value = 0;
-	if (text.len == 0)
+	uint64_t value;
+	size_t len = text.len > 0 ? read_digits(text.data, text.data + text.len, &value) : 0;
+	if (len == 0 || len < text.len || value > max)
 		return false;
-	for (size_t i = 0; i < text.len; i++) {
-		if (!is_digit(text.data[i]))
-			return false;
-		uint64_t digit = (uint64_t)(text.data[i] - '0');
-		if (digit > max || value > (max - digit) / 10)
-			return false;
-		value = value * 10 + digit;
-	}
 	*number = value;
 	return true;
 }
@@ -83,21 +96,69 @@ bool token_literal(const char *at, const char *end, struct token_literal *litera
 	return literal->streamed || literal->size <= (uint64_t)(end - at);
 }
 
-/* From behind the opening quote to behind the closing one. */
+/* From behind the opening quote to behind the closing one. A line end can only be a literal's: the
+ * quote was no quote, and nothing behind it can be trusted. */
 static struct token read_quoted(struct tokens *t)
 {
 	struct token token = { .kind = TOKEN_STRING };
 	const char *start = t->at;
-	for (; t->at < t->end && *t->at != '"'; t->at++) {
-		if (*t->at == '\\' && t->end - t->at > 1) {
+	for (; t->at < t->end && *t->at != '"' && *t->at != '\n'; t->at++) {
+		if (*t->at == '\\' && t->end - t->at > 1 && t->at[1] != '\n') {
 			token.escaped = true;
 			t->at++;
 		}
 	}
-	if (t->at == t->end)
+	if (t->at == t->end || *t->at == '\n')
 		return (struct token){ .kind = TOKEN_END };
 	token.text = (struct slice){ start, (size_t)(t->at++ - start) };
 	return token;
+}
+
+/* A literal, also where no space stands before it ("BODY[]{5}"): wherever the framer has seen one, its
+ * octets must never be read as anything else. */
+static bool is_literal(const struct tokens *t, struct token_literal *literal)
+{
+	return token_literal(t->at + (*t->at == '~'), t->end, literal);
+}
+
+static void pass_plain(struct tokens *t)
+{
+	const char *at = t->at;
+	while (at < t->end && class_of(*at) == PLAIN)
+		at++;
+	t->at = at;
+}
+
+/* Passes an atom; true where it ended at the "[" of a section. */
+static bool pass_atom(struct tokens *t, bool sections)
+{
+	struct token_literal literal;
+	for (pass_plain(t); t->at < t->end; pass_plain(t)) {
+		unsigned class = class_of(*t->at);
+		if (class == DELIMITER || (class == LITERAL && is_literal(t, &literal)))
+			return false;
+		if (class == SECTION && sections)
+			return true;
+		t->at++;
+	}
+	return false;
+}
+
+static struct slice read_atom(struct tokens *t)
+{
+	const char *start = t->at;
+	pass_atom(t, false);
+	return (struct slice){ start, (size_t)(t->at - start) };
+}
+
+static struct token pass_literal(struct tokens *t, const struct token_literal *literal)
+{
+	t->at = literal->data;
+	if (literal->streamed)
+		return (struct token){ .kind = TOKEN_STREAMED, .size = literal->size };
+	t->at += (size_t)literal->size;
+	return (struct token){ .kind = TOKEN_STRING,
+		.text = { literal->data, (size_t)literal->size } };
 }
 
 /* The text of a string with backslashes stays raw. */
@@ -116,19 +177,9 @@ static struct token next_raw(struct tokens *t)
 		return read_quoted(t);
 	}
 	struct token_literal literal;
-	bool binary = *start == '~';
-	if ((binary || *start == '{') && token_literal(start + binary, t->end, &literal)) {
-		if (literal.streamed) {
-			t->at = literal.data;
-			return (struct token){ .kind = TOKEN_STREAMED, .size = literal.size };
-		}
-		size_t len = (size_t)literal.size;
-		t->at = literal.data + len;
-		return (struct token){ .kind = TOKEN_STRING, .text = { literal.data, len } };
-	}
-	while (t->at < t->end && is_atom(*t->at))
-		t->at++;
-	return (struct token){ .kind = TOKEN_ATOM, .text = { start, (size_t)(t->at - start) } };
+	if (class_of(*start) == LITERAL && is_literal(t, &literal))
+		return pass_literal(t, &literal);
+	return (struct token){ .kind = TOKEN_ATOM, .text = read_atom(t) };
 }
 
 /* A backslash before anything else than a quote or a backslash stands for itself: InterMail sends
@@ -172,8 +223,10 @@ struct token token_name(struct tokens *t)
 	struct token token = open ? (struct token){ .kind = TOKEN_ATOM } : next_raw(t);
 	if (token.kind != TOKEN_ATOM)
 		return finish(t, token);
-	while (t->at < t->end && !is_space(*t->at))
+	while (t->at < t->end && (*t->at == '(' || *t->at == ')')) {
 		t->at++;
+		read_atom(t);
+	}
 	token.text = (struct slice){ start, (size_t)(t->at - start) };
 	return token;
 }
@@ -191,14 +244,12 @@ static bool skip_section(struct tokens *t)
 
 struct slice token_item(struct tokens *t)
 {
-	struct token_literal literal;
 	skip_space(t);
 	const char *start = t->at;
-	bool is_string = start < t->end && (*start == '"' || token_literal(start, t->end, &literal));
-	while (!is_string && t->at < t->end && is_atom(*t->at)) {
-		if (*t->at != '[') {
-			t->at++;
-		} else if (!skip_section(t)) {
+	if (start < t->end && *start == '"')
+		return (struct slice){ start, 0 };
+	while (pass_atom(t, true)) {
+		if (!skip_section(t)) {
 			t->at = t->end;
 			return (struct slice){ start, 0 };
 		}
@@ -260,15 +311,16 @@ bool token_skip(struct tokens *t)
 
 bool token_number(struct tokens *t, uint64_t max, uint64_t *number)
 {
+	uint64_t value;
 	skip_space(t);
-	const char *start = t->at;
-	while (t->at < t->end && is_digit(*t->at))
-		t->at++;
-	struct slice digits = { start, (size_t)(t->at - start) };
-	if (t->at == t->end || !is_atom(*t->at))
-		if (digits.len > 0)
-			return token_to_number(digits, max, number);
-	t->at = start;
+	size_t len = read_digits(t->at, t->end, &value);
+	if (len > 0 && (t->at + len == t->end || class_of(t->at[len]) == DELIMITER)) {
+		t->at += len;
+		if (value > max)
+			return false;
+		*number = value;
+		return true;
+	}
 	token_skip(t);
 	return false;
 }
@@ -288,7 +340,7 @@ bool token_is_nil(const struct token *token)
 	return token->kind == TOKEN_ATOM && TOKEN_IS(token->text, "NIL");
 }
 
-/* Passes a string or literal that begins at t->at and anything else by one octet. */
+/* Passes a string (only where a word may begin) or a literal as a whole, anything else by one octet. */
 static bool pass_octet(struct tokens *t, bool at_word)
 {
 	struct token_literal literal;
@@ -296,7 +348,7 @@ static bool pass_octet(struct tokens *t, bool at_word)
 		t->at++;
 		return read_quoted(t).kind == TOKEN_STRING;
 	}
-	if (at_word && token_literal(t->at, t->end, &literal)) {
+	if (token_literal(t->at, t->end, &literal)) {
 		t->at = literal.data + (literal.streamed ? 0 : (size_t)literal.size);
 		return true;
 	}
@@ -321,7 +373,7 @@ bool token_code(struct slice text, size_t *len)
 			depth--;
 		if (!pass_octet(&t, at_word))
 			return false;
-		at_word = c == ' ' || c == '(' || c == '~';
+		at_word = c == ' ' || c == '(';
 	}
 	return false;
 }
