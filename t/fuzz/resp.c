@@ -1,0 +1,92 @@
+/* Any bytes as one response: every slice can be read, every number is in its bounds, and the memory
+ * of the response before it does no harm. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuzz/fuzz.h"
+#include "imap/resp.h"
+
+static volatile unsigned char seen;
+
+static void demand(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void touch(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		seen = (unsigned char)(seen ^ s.data[i]);
+}
+
+static void touch_flags(const struct imap_flags *flags)
+{
+	for (size_t i = 0; i < flags->count; i++) {
+		demand(flags->keywords[i].len > 0);
+		touch(flags->keywords[i]);
+	}
+}
+
+static void check_uids(const struct uids *uids)
+{
+	demand(uids != NULL);
+	for (size_t i = 0; i < uids->count; i++) {
+		demand(uids->ranges[i].first > 0 && uids->ranges[i].first <= uids->ranges[i].last);
+		demand(i == 0 || uids->ranges[i].first > uids->ranges[i - 1].last);
+	}
+}
+
+static void check_fetch(const struct imap_resp *r)
+{
+	demand(((r->fetch.items & IMAP_HAS_UID) != 0) == (r->fetch.uid != 0));
+	demand(r->fetch.modseq <= INT64_MAX && r->fetch.size <= INT64_MAX);
+	demand((r->fetch.items & IMAP_HAS_BODY) == 0 || (r->fetch.items & IMAP_HAS_BODY_NIL) == 0);
+	touch_flags(&r->fetch.flags);
+	touch(r->fetch.body);
+	touch(r->fetch.emailid);
+}
+
+static void check_status(const struct imap_resp *r)
+{
+	demand(((r->status.items & IMAP_HAS_UIDNEXT) != 0) == (r->status.uidnext != 0));
+	demand(((r->status.items & IMAP_HAS_UIDVALIDITY) != 0) == (r->status.uidvalidity != 0));
+	demand(r->status.highestmodseq <= INT64_MAX);
+	touch(r->status.name);
+}
+
+static void check(const struct imap_resp *r, struct slice tag)
+{
+	touch(tag);
+	demand(r->tagged == (tag.len > 0));
+	touch(r->cond.code_name);
+	touch(r->cond.code_text);
+	touch(r->cond.text);
+	touch_flags(&r->cond.flags);
+	touch_flags(&r->flags);
+	touch(r->list.name);
+	check_status(r);
+	check_fetch(r);
+	touch(r->search.tag);
+	if (r->kind == IMAP_SEARCH || r->kind == IMAP_ESEARCH)
+		check_uids(r->search.uids);
+	if (r->kind == IMAP_VANISHED)
+		check_uids(r->vanished.uids);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct resp_space *space;
+	struct imap_resp resp;
+	struct slice tag, text = { (const char *)data, size };
+	uint32_t uid;
+	if (space == NULL)
+		space = resp_space_new();
+	resp_parse(space, text, &resp, &tag);
+	check(&resp, tag);
+	if (!resp_is_body(text, &uid))
+		return 0;
+	demand(resp.kind == IMAP_FETCH);
+	return 0;
+}
