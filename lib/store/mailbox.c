@@ -8,6 +8,7 @@ void store_mailbox_release(struct store_mailbox *m)
 	free(m->name);
 	free(m->wire);
 	free(m->folder);
+	free(m->mailboxid);
 	*m = (struct store_mailbox){ 0 };
 }
 

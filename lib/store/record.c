@@ -135,7 +135,7 @@ bool store_counters_decode(struct slice in, struct store_counters *c)
 struct slice store_mailbox_encode(struct store *s, const struct store_mailbox *m)
 {
 	uint8_t *p = record_begin(s, 64 + text_size(m->name) + text_size(m->wire) +
-		text_size(m->folder));
+		text_size(m->folder) + text_size(m->mailboxid));
 	*p++ = (uint8_t)m->delimiter;
 	p = store_put_u32(p, m->attrs);
 	p = store_put_u32(p, m->state);
@@ -145,9 +145,11 @@ struct slice store_mailbox_encode(struct store *s, const struct store_mailbox *m
 	p = store_put_u32(p, m->messages);
 	p = store_put_u32(p, m->lastseen);
 	p = store_put_u64(p, (uint64_t)m->synced);
+	p = store_put_u64(p, m->rules);
 	p = put_str(p, m->name);
 	p = put_str(p, m->wire);
 	p = put_str(p, m->folder);
+	p = put_str(p, m->mailboxid);
 	return record_end(s, p);
 }
 
@@ -165,12 +167,14 @@ bool store_mailbox_decode(struct slice in, struct store_mailbox *m)
 	got.messages = u32(&f);
 	got.lastseen = u32(&f);
 	got.synced = (int64_t)u64(&f);
-	struct slice name = text(&f), wire = text(&f), folder = text(&f);
+	got.rules = u64(&f);
+	struct slice name = text(&f), wire = text(&f), folder = text(&f), mailboxid = text(&f);
 	if (f.bad)
 		return false;
 	got.name = mem_copy_slice(name);
 	got.wire = mem_copy_slice(wire);
 	got.folder = mem_copy_slice(folder);
+	got.mailboxid = mailboxid.len > 0 ? mem_copy_slice(mailboxid) : NULL;
 	*m = got;
 	return true;
 }

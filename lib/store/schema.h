@@ -32,7 +32,8 @@
  *    0 u8 version    1 u8 delimiter     2 u32 attrs      6 u32 state
  *   10 u64 uidvalidity                 18 u64 highestmodseq
  *   26 u32 uidnext  30 u32 messages    34 u32 lastseen  38 i64 synced
- *   46 u16 length, name; u16 length, wire; u16 length, folder
+ *   46 u64 rules
+ *   54 u16 length, name; u16 length, wire; u16 length, folder; u16 length, mailboxid (0: not told)
  *
  * names: key text (the decoded name), value u32 mailbox id. Where two mailboxes had one name the
  * last put owns the entry: so names may be swapped inside a transaction.

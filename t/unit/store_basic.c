@@ -176,7 +176,8 @@ static void test_mailboxes(void)
 	struct store *s = reopen(NULL);
 	struct store_mailbox m = { .name = mem_copy("Entwürfe"), .wire = mem_copy("Entw&APw-rfe"),
 		.folder = mem_copy(".Entwürfe"), .delimiter = '/', .attrs = 0x80000001,
-		.state = STORE_MAILBOX_WHOLE, .uidvalidity = UINT64_MAX - 1, .uidnext = UINT32_MAX,
+		.state = STORE_MAILBOX_WHOLE | STORE_MAILBOX_MATCHING, .rules = UINT64_MAX - 2,
+		.mailboxid = mem_copy("F2212ea87-6097"), .uidvalidity = UINT64_MAX - 1, .uidnext = UINT32_MAX,
 		.messages = 5, .highestmodseq = INT64_MAX, .lastseen = 7, .synced = -1 };
 	struct store_mailbox got;
 	begin(s);
@@ -192,11 +193,14 @@ static void test_mailboxes(void)
 	ok(got.delimiter == '/' && got.attrs == m.attrs && got.state == m.state, "octets");
 	ok(got.uidvalidity == m.uidvalidity && got.uidnext == m.uidnext && got.messages == 5 &&
 		got.highestmodseq == m.highestmodseq && got.lastseen == 7 && got.synced == -1, "numbers");
+	ok(got.rules == UINT64_MAX - 2, "rules");
+	is_str(got.mailboxid, "F2212ea87-6097", "mailboxid");
 	store_mailbox_release(&got);
 
 	begin(s);
 	struct store_mailbox other;
 	store_mailbox_get(s, second, &other);
+	ok(other.mailboxid == NULL && other.rules == 0, "the other has none");
 	free(m.name);
 	m.name = other.name;
 	other.name = mem_copy("Entwürfe");
