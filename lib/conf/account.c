@@ -66,6 +66,15 @@ static int take_keys(const struct reader *r, cfg_t *from, const struct conf_key 
 	return 0;
 }
 
+static int take_account_keys(const struct reader *r, struct conf_section *own)
+{
+	for (const struct conf_key *const *table = conf_key_tables; *table != NULL; table++) {
+		if (take_keys(r, r->cfg, *table, own) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* The mailbox sections of an account or a profile, in their order. */
 static int take_sections(const struct reader *r, cfg_t *from, struct conf_section **sections,
 	size_t *count)
@@ -274,7 +283,7 @@ int conf_account_read(struct conf_account *account, const struct conf_tree *tree
 
 	init_defaults(account, cfg_title(r.cfg));
 	own = (struct conf_section){ .rules = account->rules };
-	if (check_name(&r) != 0 || take_keys(&r, r.cfg, conf_account_keys, &own) != 0 ||
+	if (check_name(&r) != 0 || take_account_keys(&r, &own) != 0 ||
 		take_sections(&r, r.cfg, &account->sections, &account->section_count) != 0 ||
 		take_profiles(&r) != 0 || check_given(&r) != 0 || check_tls(&r) != 0 ||
 		check_auth(&r) != 0 || check_password(&r) != 0 || fill_state(&r) != 0)

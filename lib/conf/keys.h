@@ -1,4 +1,4 @@
-/* The keys of the configuration: one table that both libconfuse and we read. */
+/* The keys of the configuration: tables that both libconfuse and we read. */
 #ifndef CONF_KEYS_H
 #define CONF_KEYS_H
 
@@ -24,9 +24,12 @@ struct conf_key {
 	bool list;
 };
 
-/* Ended by a NULL name. The keys of a section are keys of an account, too, its defaults. */
-extern const struct conf_key conf_account_keys[];
-extern const struct conf_key conf_section_keys[];
+/* Each table ends with a NULL name. The keys of a section are keys of an account, too, its
+ * defaults. */
+extern const struct conf_key conf_account_keys[]; /* keys.c */
+extern const struct conf_key conf_section_keys[]; /* keys_rules.c */
+/* All that an account may hold; NULL ends the list. */
+extern const struct conf_key *const conf_key_tables[];
 enum { CONF_ACCOUNT_KEYS_MAX = 64, CONF_SECTION_KEYS_MAX = 8 };
 
 #endif

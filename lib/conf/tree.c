@@ -62,9 +62,11 @@ static bool is_key(const char *name)
 	if (strcmp(name, "account") == 0 || strcmp(name, "mailbox") == 0 ||
 		strcmp(name, "profile") == 0)
 		return true;
-	for (const struct conf_key *k = conf_account_keys; k->name != NULL; k++) {
-		if (strcmp(k->name, name) == 0)
-			return true;
+	for (const struct conf_key *const *table = conf_key_tables; *table != NULL; table++) {
+		for (const struct conf_key *k = *table; k->name != NULL; k++) {
+			if (strcmp(k->name, name) == 0)
+				return true;
+		}
 	}
 	return false;
 }
@@ -148,6 +150,7 @@ static int on_value(cfg_t *section, cfg_opt_t *opt, const char *value, void *res
 static size_t add_keys(cfg_opt_t *opts, size_t n, const struct conf_key *keys)
 {
 	for (; keys->name != NULL; keys++) {
+		INVARIANT(n < CONF_ACCOUNT_KEYS_MAX);
 		if (keys->list)
 			opts[n++] = (cfg_opt_t)CFG_STR_LIST_CB(keys->name, NULL,
 				CFGF_NODEFAULT, on_value);
@@ -155,6 +158,15 @@ static size_t add_keys(cfg_opt_t *opts, size_t n, const struct conf_key *keys)
 			opts[n++] = (cfg_opt_t)CFG_STR_CB(keys->name, NULL,
 				CFGF_NODEFAULT, on_value);
 	}
+	return n;
+}
+
+static size_t add_account_keys(cfg_opt_t *opts)
+{
+	size_t n = 0;
+
+	for (const struct conf_key *const *table = conf_key_tables; *table != NULL; table++)
+		n = add_keys(opts, n, *table);
 	return n;
 }
 
@@ -174,7 +186,7 @@ static cfg_t *new_grammar(void)
 	n = add_keys(profile, 0, conf_section_keys);
 	profile[n++] = (cfg_opt_t)CFG_SEC("mailbox", mailbox, flags);
 	profile[n] = end;
-	n = add_keys(account, 0, conf_account_keys);
+	n = add_account_keys(account);
 	account[n++] = (cfg_opt_t)CFG_SEC("mailbox", mailbox, flags);
 	account[n++] = (cfg_opt_t)CFG_SEC("profile", profile, flags);
 	account[n] = end;

@@ -1,0 +1,40 @@
+/* The keys of RULES FOR MAILBOXES: what a mailbox section, a profile and an account may say. */
+#include "conf/keys.h"
+
+#include "conf/take.h"
+#include "conf/values.h"
+
+static int take_bodies(struct conf_taking *t)
+{
+	if (conf_value_bodies(t->value, &t->section->rules.bodies, t->err) != 0)
+		return err_prefix(t->err, "\"%s\"", t->key);
+	t->section->has_bodies = true;
+	return 0;
+}
+
+static int take_max_size(struct conf_taking *t)
+{
+	if (!conf_value_size(t->value, &t->section->rules.max_size))
+		return conf_must_be(t, "a size such as \"200K\" or \"64M\", or \"0\" for no limit");
+	t->section->has_max_size = true;
+	return 0;
+}
+
+static int take_old(struct conf_taking *t)
+{
+	static const char *const words[] = { "full", "skip", NULL };
+	unsigned place;
+
+	if (!conf_value_word(t->value, words, &place))
+		return conf_must_be(t, "\"full\" or \"skip\"");
+	t->section->rules.old_skip = place == 1;
+	t->section->has_old = true;
+	return 0;
+}
+
+const struct conf_key conf_section_keys[] = {
+	{ "bodies", take_bodies, false },
+	{ "max-size", take_max_size, false },
+	{ "old", take_old, false },
+	{ NULL, NULL, false },
+};
