@@ -66,10 +66,10 @@ static int take_keys(const struct reader *r, cfg_t *from, const struct conf_key 
 	return 0;
 }
 
-static int take_account_keys(const struct reader *r, struct conf_section *own)
+static int take_account_keys(const struct reader *r)
 {
 	for (const struct conf_key *const *table = conf_key_tables; *table != NULL; table++) {
-		if (take_keys(r, r->cfg, *table, own) != 0)
+		if (take_keys(r, r->cfg, *table, &r->account->own) != 0)
 			return -1;
 	}
 	return 0;
@@ -265,7 +265,7 @@ static void init_defaults(struct conf_account *a, const char *name)
 		.compress = CONF_AUTO,
 		.create_new = true,
 		.timeout_s = 60,
-		.rules = { .max_size = (uint64_t)64 << 20 },
+		.own = { .pattern = mem_copy("*") },
 	};
 }
 
@@ -279,16 +279,13 @@ int conf_account_read(struct conf_account *account, const struct conf_tree *tree
 		.account = account,
 		.err = err,
 	};
-	struct conf_section own;
 
 	init_defaults(account, cfg_title(r.cfg));
-	own = (struct conf_section){ .rules = account->rules };
-	if (check_name(&r) != 0 || take_account_keys(&r, &own) != 0 ||
+	if (check_name(&r) != 0 || take_account_keys(&r) != 0 ||
 		take_sections(&r, r.cfg, &account->sections, &account->section_count) != 0 ||
 		take_profiles(&r) != 0 || check_given(&r) != 0 || check_tls(&r) != 0 ||
 		check_auth(&r) != 0 || check_password(&r) != 0 || fill_state(&r) != 0)
 		return -1;
-	account->rules = own.rules;
 	fill_port(account);
 	fill_mailboxes(&r);
 	fill_user(account);
@@ -320,6 +317,7 @@ void conf_account_release(struct conf_account *a)
 	for (size_t i = 0; i < a->mailbox_count; i++)
 		free(a->mailboxes[i]);
 	free(a->mailboxes);
+	free(a->own.pattern);
 	release_sections(a->sections, a->section_count);
 	for (size_t i = 0; i < a->profile_count; i++) {
 		free(a->profiles[i].name);

@@ -22,18 +22,37 @@ struct conf_bodies {
 	bool flagged, unseen;
 };
 
+/* What becomes of a message over max-size. */
+enum conf_large {
+	CONF_STAND_IN,  /* its header, its text, and a line that says how to get the rest */
+	CONF_LEAVE_OUT, /* its descriptor only; no file */
+};
+
+/* The modes of S11, each a word for some of the rules below. */
+enum conf_mode {
+	CONF_NORMAL,      /* what the keys say */
+	CONF_DESCRIPTORS, /* no bodies */
+	CONF_NEW,         /* old messages are not looked at */
+	CONF_BLIND,       /* a new message's body comes with its descriptor */
+};
+
 /* What can be said for each mailbox; the account's values are the defaults. */
 struct conf_mailbox_rules {
 	struct conf_bodies bodies;
+	/* the bodies of new messages are asked for at once, whatever `bodies` says of the others;
+	 * max_size guards this, too */
+	bool bodies_at_once;
 	uint64_t max_size;     /* octets; 0: no limit */
+	enum conf_large large; /* what is over it */
 	bool old_skip;         /* new messages only */
 };
 
 /* One `mailbox "PATTERN" { ... }`: only the keys that stand there. */
 struct conf_section {
 	char *pattern;
-	bool has_bodies, has_max_size, has_old;
-	struct conf_mailbox_rules rules;
+	bool has_bodies, has_max_size, has_large, has_old, has_mode;
+	struct conf_mailbox_rules rules; /* what its keys say; the mode is not in it */
+	enum conf_mode mode;
 };
 
 struct conf_profile {
@@ -74,7 +93,7 @@ struct conf_account {
 	bool create_new;         /* on-new-mailbox: create | skip */
 	char *state;             /* expanded */
 	double timeout_s;        /* quiet waits on the network, 60 */
-	struct conf_mailbox_rules rules;
+	struct conf_section own; /* pattern "*"; ask conf_rules what holds */
 	struct conf_section *sections;
 	size_t section_count;
 	struct conf_profile *profiles;
@@ -98,9 +117,14 @@ char *conf_default_path(void);
 const struct conf_account *conf_find(const struct conf *conf, const char *name);
 
 /* What holds for one mailbox (decoded name): account, sections, then the profile's (may be NULL);
- * later ones win. In the patterns of sections "%" stops at "/". */
+ * later ones win. In the patterns of sections "%" stops at "/". A mode starts from what the keys
+ * say so far, without any mode before it; keys beside or after it win over it. */
 struct conf_mailbox_rules conf_rules(const struct conf_account *account,
 	const struct conf_profile *profile, const char *mailbox);
+/* The same number for the same rules, in every run and on every machine; never 0. Other rules have
+ * another one, so what was left out under the old ones is looked for again. (What "newer 30d"
+ * chooses changes every day, its number does not.) */
+uint64_t conf_rules_fingerprint(const struct conf_mailbox_rules *rules);
 const struct conf_profile *conf_profile(const struct conf_account *account, const char *name);
 /* Does `mailboxes` choose it? "*" matches everything, "%" all but the delimiter, case counts but in
  * INBOX, which is always chosen. The last pattern that matches decides. */

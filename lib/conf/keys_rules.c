@@ -32,9 +32,35 @@ static int take_old(struct conf_taking *t)
 	return 0;
 }
 
+static int take_large(struct conf_taking *t)
+{
+	static const char *const words[] = { "stand-in", "skip", NULL };
+	unsigned place;
+
+	if (!conf_value_word(t->value, words, &place))
+		return conf_must_be(t, "\"stand-in\" or \"skip\"");
+	t->section->rules.large = (enum conf_large)place;
+	t->section->has_large = true;
+	return 0;
+}
+
+static int take_mode(struct conf_taking *t)
+{
+	static const char *const words[] = { "normal", "descriptors", "new", "blind", NULL };
+	unsigned place;
+
+	if (!conf_value_word(t->value, words, &place))
+		return conf_must_be(t, "\"normal\", \"descriptors\", \"new\" or \"blind\"");
+	t->section->mode = (enum conf_mode)place;
+	t->section->has_mode = true;
+	return 0;
+}
+
 const struct conf_key conf_section_keys[] = {
 	{ "bodies", take_bodies, false },
 	{ "max-size", take_max_size, false },
+	{ "large", take_large, false },
 	{ "old", take_old, false },
+	{ "mode", take_mode, false },
 	{ NULL, NULL, false },
 };

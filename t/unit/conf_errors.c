@@ -98,6 +98,9 @@ static const struct {
 	{ IN("on-new-mailbox = ask\n"),
 		"F:6: \"on-new-mailbox\" must be \"create\" or \"skip\", not \"ask\"" },
 	{ IN("old = new\n"), "F:6: \"old\" must be \"full\" or \"skip\", not \"new\"" },
+	{ IN("large = keep\n"), "F:6: \"large\" must be \"stand-in\" or \"skip\", not \"keep\"" },
+	{ IN("profile \"p\" {\nmode = hurry\n}\n"), "F:7: \"mode\" must be \"normal\", "
+		"\"descriptors\", \"new\" or \"blind\", not \"hurry\"" },
 	{ IN("max-size = 64MB\n"), "F:6: \"max-size\" must be a size such as \"200K\" or \"64M\", "
 		"or \"0\" for no limit, not \"64MB\"" },
 	{ IN("timeout = 0\n"), "F:6: \"timeout\" must be a time such as \"60\" (seconds), "

@@ -46,6 +46,7 @@ static void test_smallest(void)
 		"    host = \"imap.example.org\"\n    user = \"ana\"\n"
 		"    password-command = \"pass show mail/work\"\n    maildir = \"~/Mail/work\"\n}\n");
 	const struct conf_account *a = &conf->accounts[0];
+	struct conf_mailbox_rules rules = conf_rules(a, NULL, "INBOX");
 
 	is_int(conf->account_count, 1, "one account");
 	is_str(a->name, "work", "name");
@@ -70,10 +71,11 @@ static void test_smallest(void)
 	ok(a->create_new, "on-new-mailbox");
 	is_str(a->state, "/home/me/.local/state/mailtide/work", "state");
 	ok(a->timeout_s > 59.9 && a->timeout_s < 60.1, "timeout");
-	ok(!a->rules.bodies.none && a->rules.bodies.newer_s == 0 && a->rules.bodies.smaller == 0 &&
-		!a->rules.bodies.flagged && !a->rules.bodies.unseen, "bodies = all");
-	is_int(a->rules.max_size, 64 << 20, "max-size");
-	ok(!a->rules.old_skip, "old");
+	ok(!rules.bodies.none && rules.bodies.newer_s == 0 && rules.bodies.smaller == 0 &&
+		!rules.bodies.flagged && !rules.bodies.unseen, "bodies = all");
+	is_int(rules.max_size, 64 << 20, "max-size");
+	is_int(rules.large, CONF_STAND_IN, "large");
+	ok(!rules.old_skip && !rules.bodies_at_once, "old, mode");
 	is_int(a->section_count + a->profile_count, 0, "no sections");
 	ok(conf_find(conf, "work") == a && conf_find(conf, "Work") == NULL, "found by its name");
 	conf_free(conf);
@@ -92,12 +94,14 @@ static void test_every_key(void)
 		"mailboxes += { \"c\" }\nconnections = 16\ncompress = \"no\"\nstate = \"/s/\"\n"
 		"timeout = 1h\nsubscribed-only = yes\non-new-mailbox = skip\n"
 		"bodies = \"newer 2w, smaller 1K,flagged , unseen\"\nmax-size = 0\nold = skip\n"
+		"large = skip\n"
 		"store-bodies = yes\non-removed-mailbox = keep\non-missing-mailbox = create\n"
 		"on-missing-source = skip\non-message-gone = skip\non-deleted = expunge\n"
 		"brake = \"25%\"\n}\n");
 	const struct conf_account *a = &conf->accounts[0];
 	char *real = realpath(folder, NULL), *maildir = mem_printf("%s/Mail", real),
 	     *key = mem_printf("%s/k.pem", real);
+	struct conf_mailbox_rules rules = conf_rules(a, NULL, "INBOX");
 
 	is_str(a->host, "2001:db8::1", "host");
 	is_int(a->port, 1993, "port");
@@ -123,11 +127,12 @@ static void test_every_key(void)
 	is_str(a->state, "/s", "state");
 	ok(a->timeout_s > 3599 && a->timeout_s < 3601, "timeout");
 	ok(a->subscribed_only && !a->create_new, "subscribed-only, on-new-mailbox");
-	is_int(a->rules.bodies.newer_s, 14 * 86400, "newer");
-	is_int(a->rules.bodies.smaller, 1024, "smaller");
-	ok(a->rules.bodies.flagged && a->rules.bodies.unseen, "flagged, unseen");
-	is_int(a->rules.max_size, 0, "max-size");
-	ok(a->rules.old_skip, "old");
+	is_int(rules.bodies.newer_s, 14 * 86400, "newer");
+	is_int(rules.bodies.smaller, 1024, "smaller");
+	ok(rules.bodies.flagged && rules.bodies.unseen, "flagged, unseen");
+	is_int(rules.max_size, 0, "max-size");
+	is_int(rules.large, CONF_LEAVE_OUT, "large");
+	ok(rules.old_skip, "old");
 	conf_free(conf);
 	free(real);
 	free(maildir);
