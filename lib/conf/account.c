@@ -265,6 +265,9 @@ static void init_defaults(struct conf_account *a, const char *name)
 		.compress = CONF_AUTO,
 		.create_new = true,
 		.timeout_s = 60,
+		.max_commands = 400,
+		.max_line_bytes = 8000,
+		.match_bodies = true,
 		.own = { .pattern = mem_copy("*") },
 	};
 }
@@ -317,6 +320,14 @@ void conf_account_release(struct conf_account *a)
 	for (size_t i = 0; i < a->mailbox_count; i++)
 		free(a->mailboxes[i]);
 	free(a->mailboxes);
+	for (size_t i = 0; i < a->avoid_count; i++)
+		free(a->avoid[i]);
+	free(a->avoid);
+	free(a->roles.trash);
+	free(a->roles.sent);
+	free(a->roles.drafts);
+	free(a->roles.archive);
+	free(a->roles.junk);
 	free(a->own.pattern);
 	release_sections(a->sections, a->section_count);
 	for (size_t i = 0; i < a->profile_count; i++) {

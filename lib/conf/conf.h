@@ -71,6 +71,11 @@ enum conf_secret_kind {
 	CONF_SECRET_TEXT,       /* password = "..." (the file must be closed to others) */
 };
 
+/* The mailboxes with a task, by their decoded names; NULL: the one that SPECIAL-USE tells. */
+struct conf_roles {
+	char *trash, *sent, *drafts, *archive, *junk;
+};
+
 struct conf_account {
 	char *name;
 	char *host;
@@ -91,6 +96,16 @@ struct conf_account {
 	enum conf_auto compress;
 	bool subscribed_only;
 	bool create_new;         /* on-new-mailbox: create | skip */
+	bool remove_gone;        /* on-removed-mailbox: remove | keep */
+	char **avoid;            /* capabilities not to be used though offered (Q55), upper case */
+	size_t avoid_count;
+	unsigned max_commands;   /* commands in flight, 400 (Q31) */
+	unsigned max_set_uids;   /* UIDs that one command may ask for; 0: any number (Q47) */
+	unsigned max_line_bytes; /* of a command without its literals, CRLF counted, 8000 (Q21) */
+	uint64_t max_rate_bytes_s; /* down, all connections together; 0: no limit (Q2) */
+	bool match_bodies;       /* take a body from the store by Message-ID, date, size (S12), yes */
+	bool send_id;            /* the ID command (Q82), no */
+	struct conf_roles roles;
 	char *state;             /* expanded */
 	double timeout_s;        /* quiet waits on the network, 60 */
 	struct conf_section own; /* pattern "*"; ask conf_rules what holds */

@@ -98,6 +98,24 @@ static const struct {
 	{ IN("on-new-mailbox = ask\n"),
 		"F:6: \"on-new-mailbox\" must be \"create\" or \"skip\", not \"ask\"" },
 	{ IN("old = new\n"), "F:6: \"old\" must be \"full\" or \"skip\", not \"new\"" },
+	{ IN("on-removed-mailbox = ask\n"),
+		"F:6: \"on-removed-mailbox\" must be \"keep\" or \"remove\", not \"ask\"" },
+	{ IN("avoid = { \"QRESYNC\",\n\"NOTIFY IDLE\" }\n"), "F:7: \"avoid\" must be a list of "
+		"capabilities, each in quotes, such as { \"QRESYNC\", \"NOTIFY\" }, "
+		"not \"NOTIFY IDLE\"" },
+	{ IN("max-commands = 0\n"),
+		"F:6: \"max-commands\" must be a number from 1 to 10000, not \"0\"" },
+	{ IN("max-set = 1K\n"),
+		"F:6: \"max-set\" must be a number from 0 to 1000000, not \"1K\"" },
+	{ IN("max-line = 80\n"),
+		"F:6: \"max-line\" must be a number from 500 to 1000000, not \"80\"" },
+	{ IN("max-rate = 500\n"), "F:6: \"max-rate\" must be what may come in a second, such as "
+		"\"500K\" (1K or more), or \"0\" for no limit, not \"500\"" },
+	{ IN("match-bodies = never\n"),
+		"F:6: \"match-bodies\" must be \"yes\" or \"no\", not \"never\"" },
+	{ IN("id = mailtide\n"), "F:6: \"id\" must be \"yes\" or \"no\", not \"mailtide\"" },
+	{ IN("trash = Inbox\n"),
+		"F:6: \"trash\" must be a mailbox other than INBOX, not \"Inbox\"" },
 	{ IN("large = keep\n"), "F:6: \"large\" must be \"stand-in\" or \"skip\", not \"keep\"" },
 	{ IN("profile \"p\" {\nmode = hurry\n}\n"), "F:7: \"mode\" must be \"normal\", "
 		"\"descriptors\", \"new\" or \"blind\", not \"hurry\"" },
@@ -139,8 +157,6 @@ static const struct {
 	/* keys of later versions */
 	{ IN("store-bodies = \"no\"\n"),
 		"F:6: \"store-bodies\": only \"yes\" is supported by this version" },
-	{ IN("on-removed-mailbox = remove\n"),
-		"F:6: \"on-removed-mailbox\": only \"keep\" is supported by this version" },
 	{ IN("on-missing-mailbox = \"use Archive\"\n"),
 		"F:6: \"on-missing-mailbox\": only \"create\" is supported by this version" },
 	{ IN("on-missing-source = abort\n"),

@@ -74,6 +74,14 @@ static void test_smallest(void)
 	ok(!rules.bodies.none && rules.bodies.newer_s == 0 && rules.bodies.smaller == 0 &&
 		!rules.bodies.flagged && !rules.bodies.unseen, "bodies = all");
 	is_int(rules.max_size, 64 << 20, "max-size");
+	ok(!a->remove_gone && a->match_bodies && !a->send_id, "on-removed-mailbox, match-bodies, id");
+	is_int(a->avoid_count, 0, "avoid");
+	is_int(a->max_commands, 400, "max-commands");
+	is_int(a->max_set_uids, 0, "max-set");
+	is_int(a->max_line_bytes, 8000, "max-line");
+	is_int(a->max_rate_bytes_s, 0, "max-rate");
+	ok(a->roles.trash == NULL && a->roles.sent == NULL && a->roles.drafts == NULL &&
+		a->roles.archive == NULL && a->roles.junk == NULL, "roles");
 	is_int(rules.large, CONF_STAND_IN, "large");
 	ok(!rules.old_skip && !rules.bodies_at_once, "old, mode");
 	is_int(a->section_count + a->profile_count, 0, "no sections");
@@ -94,8 +102,11 @@ static void test_every_key(void)
 		"mailboxes += { \"c\" }\nconnections = 16\ncompress = \"no\"\nstate = \"/s/\"\n"
 		"timeout = 1h\nsubscribed-only = yes\non-new-mailbox = skip\n"
 		"bodies = \"newer 2w, smaller 1K,flagged , unseen\"\nmax-size = 0\nold = skip\n"
-		"large = skip\n"
-		"store-bodies = yes\non-removed-mailbox = keep\non-missing-mailbox = create\n"
+		"large = skip\navoid = { QRESYNC, \"literal+\" }\navoid += { notify }\n"
+		"max-commands = 25\nmax-set = 1000\nmax-line = 4096\nmax-rate = 500K\n"
+		"match-bodies = no\nid = yes\ntrash = \"Deleted Items\"\nsent = \"Sent Items\"\n"
+		"drafts = Entwürfe\narchive = Archive\njunk = \"Junk Email\"\n"
+		"store-bodies = yes\non-removed-mailbox = remove\non-missing-mailbox = create\n"
 		"on-missing-source = skip\non-message-gone = skip\non-deleted = expunge\n"
 		"brake = \"25%\"\n}\n");
 	const struct conf_account *a = &conf->accounts[0];
@@ -131,6 +142,20 @@ static void test_every_key(void)
 	is_int(rules.bodies.smaller, 1024, "smaller");
 	ok(rules.bodies.flagged && rules.bodies.unseen, "flagged, unseen");
 	is_int(rules.max_size, 0, "max-size");
+	ok(a->remove_gone && !a->match_bodies && a->send_id, "on-removed-mailbox, match-bodies, id");
+	if (is_int(a->avoid_count, 3, "avoid")) {
+		is_str(a->avoid[1], "LITERAL+", "the second, upper case");
+		is_str(a->avoid[2], "NOTIFY", "one added");
+	}
+	is_int(a->max_commands, 25, "max-commands");
+	is_int(a->max_set_uids, 1000, "max-set");
+	is_int(a->max_line_bytes, 4096, "max-line");
+	is_int(a->max_rate_bytes_s, 500 << 10, "max-rate");
+	is_str(a->roles.trash, "Deleted Items", "trash");
+	is_str(a->roles.sent, "Sent Items", "sent");
+	is_str(a->roles.drafts, "Entwürfe", "drafts");
+	is_str(a->roles.archive, "Archive", "archive");
+	is_str(a->roles.junk, "Junk Email", "junk");
 	is_int(rules.large, CONF_LEAVE_OUT, "large");
 	ok(rules.old_skip, "old");
 	conf_free(conf);
