@@ -12,6 +12,8 @@ struct standing {
 	struct store *store;
 	int64_t last; /* seconds since 1970; 0: no sync has come to its end */
 	int status;
+	struct buf error; /* why the last try did not come to its end; empty where it did */
+	int64_t tried;
 	uint64_t mailboxes;
 	struct store_counts n; /* of all mailboxes */
 	json_t *gone, *suspect;
@@ -69,6 +71,21 @@ static void ago(int64_t since, char text[40])
 	snprintf(text, 40, "just now");
 }
 
+static void tell_error(const struct standing *s)
+{
+	char passed[40];
+	struct buf visible;
+
+	if (s->error.len == 0)
+		return;
+	buf_init(&visible, 0);
+	output_visible(&visible, buf_slice(&s->error));
+	ago(s->tried, passed);
+	output_line("%s: the last try, %s, did not come to its end: %s", s->account->name, passed,
+		buf_str(&visible));
+	buf_release(&visible);
+}
+
 static void tell_last(const struct standing *s)
 {
 	char when[32], passed[40];
@@ -105,6 +122,7 @@ static void tell(const struct standing *s)
 	char size[24];
 
 	tell_last(s);
+	tell_error(s);
 	output_line("%s: %llu mailboxes, %llu messages, %llu unseen", s->account->name,
 		(unsigned long long)s->mailboxes, (unsigned long long)s->n.messages,
 		(unsigned long long)s->n.unseen);
@@ -125,6 +143,8 @@ static json_t *object(const struct standing *s, bool never)
 	json_object_set_new(o, "status", s->last ? json_integer(s->status) : json_null());
 	if (never)
 		return o;
+	json_object_set_new(o, "error", s->error.len ? output_text(buf_str(&s->error)) : json_null());
+	json_object_set_new(o, "tried", s->error.len ? json_integer(s->tried) : json_null());
 	json_object_set_new(o, "mailboxes", output_number(s->mailboxes));
 	json_object_set_new(o, "messages", output_number(s->n.messages));
 	json_object_set_new(o, "unseen", output_number(s->n.unseen));
@@ -153,12 +173,16 @@ static int status_of(const struct conf_account *account)
 	s.suspect = json_array();
 	s.last = get_fact(s.store, "run.last");
 	s.status = (int)get_fact(s.store, "run.status");
+	s.tried = get_fact(s.store, "run.tried");
+	buf_init(&s.error, 0);
+	store_get(s.store, "run.error", &s.error);
 	count(&s);
 	store_close(s.store);
 	tell(&s);
 	output_object(object(&s, false));
 	json_decref(s.gone);
 	json_decref(s.suspect);
+	buf_release(&s.error);
 	return status;
 }
 

@@ -62,6 +62,18 @@ size_t auth_ways(const struct caps *caps, const struct auth_means *means,
 	return count;
 }
 
+void auth_prefer(struct auth_way *ways, size_t count, const char *mechanism)
+{
+	for (size_t i = 1; i < count; i++) {
+		struct auth_way way = ways[i];
+		if (strcmp(way.mechanism, mechanism) != 0)
+			continue;
+		memmove(ways + 1, ways, i * sizeof *ways);
+		ways[0] = way;
+		return;
+	}
+}
+
 static int family(const char *mechanism)
 {
 	for (size_t i = 0; i < RANKS; i++)

@@ -20,6 +20,8 @@ struct auth_way {
 };
 enum { AUTH_WAYS_MAX = 12 };
 
+/* Puts the way of that name first, if it is among them. */
+void auth_prefer(struct auth_way *ways, size_t count, const char *mechanism);
 /* The ways that the server offers, the best one first (C3). Returns their number. */
 size_t auth_ways(const struct caps *caps, const struct auth_means *means,
 	struct auth_way ways[AUTH_WAYS_MAX]);

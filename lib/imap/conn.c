@@ -62,6 +62,7 @@ static void destroy(struct imap *c)
 	free((char *)(uintptr_t)c->options.target.host);
 	free((char *)(uintptr_t)c->options.user);
 	free((char *)(uintptr_t)c->options.auth);
+	free((char *)(uintptr_t)c->options.prefer);
 	free((char *)(uintptr_t)c->options.name);
 	free(c);
 }
@@ -309,6 +310,7 @@ struct imap *imap_new(struct io *io, const struct imap_options *options,
 	c->options.target.host = mem_copy(options->target.host);
 	c->options.user = mem_copy(options->user != NULL ? options->user : "");
 	c->options.auth = mem_copy(options->auth != NULL ? options->auth : "auto");
+	c->options.prefer = options->prefer != NULL ? mem_copy(options->prefer) : NULL;
 	c->options.name = mem_copy(options->name != NULL ? options->name : options->target.host);
 	c->frame = frame_new(receive_literal, c);
 	c->space = resp_space_new();
@@ -368,6 +370,11 @@ bool imap_qresync(const struct imap *c)
 bool imap_utf8(const struct imap *c)
 {
 	return c->utf8;
+}
+
+const char *imap_fell_back_to(const struct imap *c)
+{
+	return c->state >= CONN_SETTLE && c->login.second ? c->login.way->mechanism : NULL;
 }
 
 const char *imap_mechanism(const struct imap *c)

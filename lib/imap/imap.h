@@ -153,6 +153,7 @@ struct imap_options {
 	bool allow_cleartext; /* else a login needs TLS or a loopback peer (C2) */
 	const char *user;
 	const char *auth;     /* "auto", or one mechanism */
+	const char *prefer;   /* with "auto": what imap_fell_back_to told before is tried first; or NULL */
 	bool secret_is_token; /* OAUTHBEARER, XOAUTH2 */
 	enum { IMAP_COMPRESS_NO, IMAP_COMPRESS_YES, IMAP_COMPRESS_AUTO } compress;
 	bool pipeline_mailboxes; /* false: this server did not send [CLOSED] once (see on_closed) */
@@ -205,6 +206,8 @@ bool imap_qresync(const struct imap *c);
 bool imap_utf8(const struct imap *c);
 /* Mechanism, TLS, compression, for `probe`: "SCRAM-SHA-256-PLUS", "TLSv1.3 ...", deflated. */
 const char *imap_mechanism(const struct imap *c);
+/* The server refused what it had offered first and took this mechanism: worth remembering (C3). NULL: it did not. */
+const char *imap_fell_back_to(const struct imap *c);
 struct io_stream *imap_stream(struct imap *c);
 
 /* Commands */

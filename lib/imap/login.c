@@ -165,6 +165,8 @@ static void choose(struct imap *c)
 			"it offers: %s", means.wanted, buf_str(&c->caps.text));
 		return;
 	}
+	if (c->options.prefer != NULL)
+		auth_prefer(l->ways, l->way_count, c->options.prefer);
 	l->way = &l->ways[0];
 	if (!auth_needs_secret(l->way) || l->has_secret) {
 		try_login(c);

@@ -39,6 +39,8 @@ bool maildir_folder_name(enum maildir_layout layout, const char *mailbox, char d
  * it, or its name was cut. */
 bool maildir_mailbox_name(enum maildir_layout layout, const char *folder, char delimiter,
 	struct buf *out);
+/* For a tree of folders: 0 where a file system that ignores case would take them for one. */
+int maildir_folder_compare(const char *a, const char *b);
 /* The same folder, ended by "%~N" (n >= 2), for mailboxes that would collide on a file system that
  * ignores case, or by canonical equivalence. No mailbox has such a folder by itself. */
 void maildir_folder_alternative(enum maildir_layout layout, const char *folder, unsigned n,

@@ -4,6 +4,10 @@
  *
  * The inverse is held to be one by construction: it undoes what it understands, and then asks
  * whether the result would get just this folder. */
+#include <ctype.h>
+#include <locale.h>
+#include <wctype.h>
+
 #include "maildir/maildir_private.h"
 #include "mail/mail.h"
 
@@ -253,4 +257,44 @@ void maildir_folder_alternative(enum maildir_layout layout, const char *folder, 
 {
 	(void)layout;
 	buf_addf(out, "%s%%~%u", folder, n);
+}
+
+/* glibc has this locale built in; where it is not to be had, only ASCII letters are compared without
+ * case. */
+static wint_t lower(uint32_t c)
+{
+	static locale_t utf8;
+
+	if (utf8 == (locale_t)0)
+		utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	if (utf8 == (locale_t)0)
+		return c < 128 ? (wint_t)tolower((int)c) : (wint_t)c;
+	return towlower_l((wint_t)c, utf8);
+}
+
+/* What is not UTF-8 is taken octet by octet, out of the way of characters. */
+static uint32_t next_char(struct slice *s)
+{
+	uint32_t rune;
+	size_t len = mail_utf8_next(*s, &rune);
+
+	if (len == 0) {
+		rune = 0x110000 + (unsigned char)s->data[0];
+		len = 1;
+	}
+	s->data += len;
+	s->len -= len;
+	return rune;
+}
+
+int maildir_folder_compare(const char *a, const char *b)
+{
+	struct slice x = slice_of(a), y = slice_of(b);
+
+	while (x.len > 0 && y.len > 0) {
+		wint_t p = lower(next_char(&x)), q = lower(next_char(&y));
+		if (p != q)
+			return p < q ? -1 : 1;
+	}
+	return (x.len > 0) - (y.len > 0);
 }

@@ -73,6 +73,7 @@ void account_fail(struct sync *s, const struct err *err)
 	if (s->phase == SYNC_OVER || s->failed)
 		return;
 	s->failed = true;
+	s->failure = *err;
 	account_note(s, SYNC_FAILURE, NULL, "%s", err->text);
 	if (status > s->exit_status)
 		s->exit_status = status;
@@ -280,7 +281,6 @@ static void tell_results(struct sync *s)
 static void last_commit(struct sync *s)
 {
 	struct err err = { 0 };
-	char now[24];
 
 	if (s->options.dry_run || store_begin(s->store, &err) < 0)
 		return;
@@ -288,10 +288,8 @@ static void last_commit(struct sync *s)
 	for (size_t i = 0; i < s->made_count; i++)
 		store_projection_delete(s->store, s->made[i]);
 	s->made_count = 0;
-	snprintf(now, sizeof now, "%lld", (long long)s->now);
-	store_put(s->store, "run.last", slice_of(now));
-	snprintf(now, sizeof now, "%d", s->exit_status);
-	store_put(s->store, "run.status", slice_of(now));
+	facts_put(s);
+	facts_put_end(s, NULL);
 	if (s->run_noted || s->written == 0)
 		boot_settle(s);
 	if (project_commit(s->store, &err) < 0)
@@ -303,6 +301,7 @@ static void last_commit(struct sync *s)
 static void leave(struct sync *s)
 {
 	s->phase = SYNC_LEAVING;
+	boxes_tell_missing(s);
 	for (unsigned i = 0; i < LINKS; i++) {
 		struct link *link = &s->links[i];
 		if (link->state == LINK_READY) {
@@ -342,6 +341,11 @@ static void break_off(struct sync *s)
 		!s->breaking) {
 		s->breaking = true;
 		batch_commit(s);
+	}
+	if (s->store && !s->options.dry_run && store_begin(s->store, NULL) == 0) {
+		facts_put(s);
+		facts_put_end(s, s->stopping ? "stopped" : s->failure.text);
+		project_commit(s->store, NULL);
 	}
 	over(s);
 }
@@ -434,6 +438,7 @@ void sync_free(struct sync *s)
 	visits_free(s);
 	batch_free(s);
 	boxes_free(s);
+	facts_release(s);
 	buf_release(&s->text);
 	io_timer_free(s->lock_timer);
 	io_timer_free(s->retry_timer);

@@ -25,6 +25,9 @@ static bool nothing_in_flight(const struct sync *s)
 
 static bool applying(const struct sync *s)
 {
+	for (const struct box *box = s->boxes; box; box = box->next)
+		if (box->rules_changed && s->phase == SYNC_WORKING)
+			return true;
 	for (const struct pull *p = s->pulls; p; p = *pull_link((struct pull *)p))
 		if (pull_wants_apply(p))
 			return true;
@@ -83,6 +86,15 @@ static void apply_pulls(struct sync *s)
 		*at = *pull_link(p);
 		pull_settle(p);
 	}
+}
+
+static void apply_rules(struct sync *s)
+{
+	unsigned limit = BATCH_MESSAGES;
+
+	for (struct box *box = s->boxes; box && limit > 0; box = box->next)
+		if (box->rules_changed)
+			rules_apply(box, &limit);
 }
 
 static void on_commit(void *arg, const struct err *err)
@@ -147,7 +159,9 @@ void batch_commit(struct sync *s)
 	for (struct arrival *a = s->arrived; a; a = arrival_next(a))
 		arrival_file(a);
 	apply_pulls(s);
+	apply_rules(s);
 	boxes_put(s);
+	facts_put(s);
 	for (size_t i = 0; i < s->made_count; i++)
 		store_projection_delete(s->store, s->made[i]);
 	if (s->options.dry_run) {

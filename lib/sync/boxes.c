@@ -18,7 +18,7 @@ static int by_wire(const void *a, const void *b)
 
 static int by_folder(const void *a, const void *b)
 {
-	return strcasecmp(a, b);
+	return maildir_folder_compare(a, b);
 }
 
 static struct box *box_new(struct sync *s)
@@ -143,6 +143,10 @@ static void on_list(struct sync *s, const struct imap_resp *r)
 
 	if (r->list.name.len == 0)
 		return;
+	if (memchr(r->list.name.data, 0, r->list.name.len)) {
+		account_note(s, SYNC_WARNING, NULL, "a mailbox whose name has a NUL in it is left out");
+		return;
+	}
 	if (r->list.attrs & IMAP_NONEXISTENT_ATTR)
 		return; /* only its children exist, or only its subscription */
 	box = box_for(s, r);
@@ -157,6 +161,8 @@ static void on_status(struct sync *s, const struct imap_resp *r)
 {
 	struct box probe = { 0 }, **found;
 
+	if (memchr(r->status.name.data, 0, r->status.name.len))
+		return;
 	probe.rec.wire = mem_copy_slice(r->status.name);
 	found = (struct box **)tfind(&probe, &s->by_wire, by_wire);
 	free(probe.rec.wire);
@@ -303,6 +309,20 @@ static void note_unknown_names(struct sync *s)
 	}
 }
 
+/* M5: a folder that is gone stops its mailbox; nobody knows why it is gone. */
+static bool folder_is_gone(struct box *box)
+{
+	struct sync *s = box->sync;
+
+	if (s->options.dry_run || maildir_folder_exists(s->maildir, box->rec.folder))
+		return false;
+	account_note(s, SYNC_FAILURE, box->rec.name,
+		"its folder \"%s\" is gone: it is left alone until `mailtide check --repair %s` has written it again",
+		box->rec.folder, s->account->name);
+	box->state = BOX_LEFT;
+	return true;
+}
+
 void boxes_decide(struct sync *s)
 {
 	for (struct box *box = s->boxes; box; box = box->next) {
@@ -320,12 +340,17 @@ void boxes_decide(struct sync *s)
 			box->rec_changed = true;
 		else
 			counts = store_mailbox_counts(s->store, box->rec.id);
+		if (counts.bodies > 0 && folder_is_gone(box))
+			continue;
 		box->may_owe = counts.owed > 0;
 		s->progress.messages += counts.owed;
 		s->progress.octets += counts.owed_octets;
 		/* A body that is owed does not make the pull needed: the haul opens the mailbox itself. */
 		unchanged = !s->options.cold && plan_unchanged(&box->rec, &box->told, 0, box->rules.old_skip);
 		box->state = unchanged ? BOX_IDLE : BOX_TO_PULL;
+		box->rules_changed = !box->fresh && box->rec.rules != conf_rules_fingerprint(&box->rules);
+		if (box->fresh)
+			box->rec.rules = conf_rules_fingerprint(&box->rules);
 		if (!unchanged && (box->told.items & IMAP_HAS_MESSAGES) && box->told.messages > counts.messages)
 			s->expected += box->told.messages - counts.messages;
 		s->progress.mailboxes++;
@@ -365,9 +390,31 @@ void boxes_put(struct sync *s)
 		store_mailbox_put(s->store, &box->rec);
 		box->rec_changed = false;
 	}
-	if (s->no_examine && !s->no_examine_noted) {
-		store_put(s->store, "server.no-examine", slice_of("1"));
-		s->no_examine_noted = true;
+}
+
+/* NIL, nothing, or another message's body, and a pull has found the message still there. */
+void boxes_tell_missing(struct sync *s)
+{
+	for (struct box *box = s->boxes; box; box = box->next) {
+		struct uids missing;
+		struct buf text;
+		uint32_t uid = 0;
+		uint64_t size;
+
+		if (!box->haul_after)
+			continue;
+		uids_init(&missing);
+		while (store_owed_next(s->store, box->rec.id, uid, &uid, &size) && uid <= box->haul_after)
+			if (!uids_has(&box->refused, uid))
+				uids_add(&missing, uid);
+		buf_init(&text, 0);
+		uids_print(&missing, 1, 200, &text);
+		if (!uids_is_empty(&missing))
+			account_note(s, SYNC_FAILURE, box->rec.name,
+				"the server did not give the bodies of %llu messages (UID %s); they are asked "
+				"for again next time", (unsigned long long)uids_count(&missing), buf_str(&text));
+		buf_release(&text);
+		uids_release(&missing);
 	}
 }
 
@@ -393,6 +440,7 @@ void boxes_free(struct sync *s)
 		struct box *box = s->boxes;
 		s->boxes = box->next;
 		store_mailbox_release(&box->rec);
+		uids_release(&box->refused);
 		free(box);
 	}
 	s->boxes_end = &s->boxes;

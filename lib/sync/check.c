@@ -162,6 +162,7 @@ int sync_check(const struct conf_account *account, bool repair,
 
 	c.s.account = account;
 	c.s.options.command = "check";
+	c.s.options.remake = repair;
 	c.s.lock_fd = -1;
 	rc = open_local(&c.s, &err);
 	for (uint32_t id = 0; rc == 0 && store_mailbox_next(c.s.store, id, &c.box);) {
@@ -170,6 +171,7 @@ int sync_check(const struct conf_account *account, bool repair,
 		store_mailbox_release(&c.box);
 	}
 	close_local(&c.s);
+	facts_release(&c.s);
 	free(c.moved);
 	if (rc == 0)
 		return c.left > 0;

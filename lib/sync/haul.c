@@ -110,7 +110,7 @@ static void refused_single(struct haul *h, uint32_t uid, const struct imap_resp 
 {
 	struct box *box = h->visit.box;
 
-	box->owing++;
+	uids_add(&box->refused, uid);
 	account_note(haul_sync(h), SYNC_FAILURE, box->rec.name,
 		"the server would not give UID %lu: %.*s; it is asked for again next time",
 		(unsigned long)uid, (int)tagged->cond.text.len, tagged->cond.text.data);

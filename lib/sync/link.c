@@ -1,5 +1,6 @@
 /* A connection of this run: who it is, what it is told, and to whom its answers go. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "sync/private.h"
 
@@ -15,8 +16,16 @@ static void on_ready(void *arg)
 {
 	struct link *link = arg;
 
+	struct sync *s = link->sync;
+	const char *mechanism = imap_fell_back_to(link->imap);
+
+	if (mechanism && (!s->mechanism || strcmp(s->mechanism, mechanism) != 0)) {
+		free(s->mechanism);
+		s->mechanism = mem_copy(mechanism);
+		s->facts_changed = true;
+	}
 	link->state = LINK_READY;
-	account_mark(link->sync);
+	account_mark(s);
 }
 
 static void on_untagged(void *arg, void *owner, const struct imap_resp *resp)
@@ -102,6 +111,7 @@ void link_open(struct link *link)
 
 	link_options(a, &options);
 	options.pipeline_mailboxes = s->pipeline_mailboxes;
+	options.prefer = s->mechanism;
 	snprintf(link->name, sizeof link->name, "%s#%u", a->name, link->index + 1);
 	options.name = link->name;
 	link->state = LINK_OPENING;

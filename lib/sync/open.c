@@ -51,17 +51,37 @@ static struct store *open_nowhere(struct sync *s, struct err *err)
 static int open_store(struct sync *s, struct err *err)
 {
 	bool missing = false, dry = s->options.dry_run;
-	struct buf fact;
 
 	s->store = store_open(s->account->state, !dry, false, &missing, err);
 	if (!s->store && dry && missing)
 		s->store = open_nowhere(s, err);
 	if (!s->store)
 		return -1;
-	buf_init(&fact, 0);
-	s->no_examine = s->no_examine_noted = store_get(s->store, "server.no-examine", &fact);
-	buf_release(&fact);
+	facts_load(s);
 	return 0;
+}
+
+/* M5: a root that was there and is gone, or is an empty mount point now, is not the user's wish to have
+ * everything written anew, nor an empty mailbox: it stops the run. Only `check --repair` makes it again. */
+static int open_maildir(struct sync *s, struct err *err)
+{
+	struct buf made;
+	bool known;
+
+	buf_init(&made, 0);
+	known = store_get(s->store, "maildir.made", &made) && !s->options.remake;
+	buf_release(&made);
+	s->maildir = maildir_open(s->account->maildir, local_layout(s->account), store_id(s->store), !known,
+		err);
+	if (!s->maildir && known)
+		err_prefix(err, "nothing was done (`mailtide check --repair %s` writes a Maildir that is gone again)",
+			s->account->name);
+	if (!s->maildir || known)
+		return s->maildir ? 0 : -1;
+	if (store_begin(s->store, err) < 0)
+		return -1;
+	store_put(s->store, "maildir.made", slice_of("1"));
+	return project_commit(s->store, err);
 }
 
 static bool still_needed(void *arg, const char *tmp_name)
@@ -79,9 +99,7 @@ int open_local(struct sync *s, struct err *err)
 		return -1;
 	if (s->options.dry_run)
 		return 0;
-	s->maildir = maildir_open(s->account->maildir, local_layout(s->account), store_id(s->store), true,
-		err);
-	if (!s->maildir)
+	if (open_maildir(s, err) < 0)
 		return -1;
 	if (project_finish(s->store, s->maildir, err) < 0 ||
 		boot_check(s->store, s->maildir, &s->run, err) < 0)

@@ -76,7 +76,9 @@ struct box {
 	uint32_t haul_after; /* bodies up to this UID have been asked for in this run */
 	bool hauling;
 	bool may_owe;      /* the store may hold bodies owed of it */
-	unsigned owing;    /* bodies that came, but could not be had in this run */
+	struct uids refused; /* bodies that the server would not give in this run; told */
+	bool rules_changed;  /* since the bodies owed were chosen: its messages are looked at anew */
+	uint32_t rules_after; /* up to this UID that is done */
 	struct sync_result result;
 };
 
@@ -118,10 +120,14 @@ struct sync {
 		SYNC_LOCKING, SYNC_CONNECTING, SYNC_LISTING, SYNC_WORKING, SYNC_LEAVING, SYNC_OVER
 	} phase;
 	bool stopping, failed, breaking, told_done;
+	struct err failure;
 	bool retrying;     /* a connection was lost: the timer says when to try again */
 	uint64_t expected; /* messages that LIST-STATUS told and we do not know */
 	bool pipeline_mailboxes;
-	bool no_examine, no_examine_noted; /* Q70: this server's UIDVALIDITY is told by SELECT only */
+	/* Facts of this server, learnt and kept (facts.c). */
+	bool no_examine;   /* Q70: its UIDVALIDITY is told by SELECT only */
+	char *mechanism;   /* the login that it took after it had refused what it offers first (C3) */
+	bool facts_changed;
 	unsigned failures; /* lost connections in a row without progress */
 	int exit_status;
 	double started, told;
@@ -188,6 +194,16 @@ void visits_free(struct sync *s);
 /* Gives the memory of a visit to the run. */
 void visit_add(struct visit *v, const struct visit_ops *ops, struct box *box, struct link *link);
 
+/* facts.c */
+void facts_load(struct sync *s);
+void facts_put(struct sync *s); /* in a transaction, where they changed */
+void facts_release(struct sync *s);
+/* In a transaction: how the run ended, for `status`; err NULL: in order. */
+void facts_put_end(struct sync *s, const char *error);
+
+/* rules.c: which bodies are wanted, where the user's rules changed. In a transaction; true where more is left. */
+bool rules_apply(struct box *box, unsigned *limit);
+
 /* boxes.c */
 /* Are all mailboxes that the command line names known, so that LIST can be left out (L1)? Then they
  * are the run's mailboxes. */
@@ -201,6 +217,8 @@ void boxes_decide(struct sync *s);
 void boxes_put_new(struct sync *s);
 void boxes_put(struct sync *s);
 void boxes_untagged(struct sync *s, const struct imap_resp *resp);
+/* Tells of bodies that did not come although all was answered OK. */
+void boxes_tell_missing(struct sync *s);
 /* Where something showed that it must be: the next pull of this run, up to a bound. */
 void box_pull_again(struct box *box);
 void boxes_free(struct sync *s);

@@ -76,7 +76,6 @@ int project_rewrite(struct store *store, struct maildir *maildir, const struct s
 	snprintf(tmp, sizeof tmp, "m%llu", (unsigned long long)m->number);
 	if (maildir_file_finish(t.file, tmp, m->date, &st, err) < 0)
 		goto out;
-	t.file = NULL;
 	shown_name(&to, letters, folder, m->base, m->shown.system, m->state & STORE_SHOWN_NEW);
 	if (maildir_folder_make(maildir, folder, err) < 0)
 		goto out;

@@ -308,7 +308,7 @@ static bool recv_select(struct pull *p)
 		break;
 	}
 	if (box->by_select && !p->plan.examine)
-		s->no_examine = true;
+		s->no_examine = s->facts_changed = true;
 	if (box->rec.uidvalidity == 0) {
 		box->rec.uidvalidity = p->sel.uidvalidity;
 		box->rec_changed = true;

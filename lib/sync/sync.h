@@ -51,6 +51,7 @@ struct sync_options {
 	size_t mailbox_count;
 	bool dry_run; /* connects and asks, changes nothing on either side */
 	bool cold;    /* for `check --server`: asks for every flag, whatever the server says of changes */
+	bool remake;  /* a Maildir that is gone may be made again (check --repair) */
 	const char *secret;  /* asked for on the terminal before; NULL: as the configuration says */
 	const char *command; /* for the lock: "sync" */
 };
@@ -67,7 +68,7 @@ void sync_free(struct sync *s);
  * the store says, again: missing files are written, names set right. Foreign files are reported and
  * left alone. Local work, done when it returns; the exit status: 0 all is well (or was mended), 1 not. */
 struct sync_check_events {
-	/* what: "missing", "renamed", "size", "foreign", "body" */
+	/* what: "missing", "flags" (in the name), "changed" (the content), "foreign" */
 	void (*difference)(void *arg, const char *mailbox, const char *what, const char *path, bool mended);
 	void (*note)(void *arg, enum sync_note kind, const char *mailbox, const char *text);
 };

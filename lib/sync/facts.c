@@ -1,0 +1,44 @@
+/* Facts: what was learnt of this server and holds for the next run too, and how the last run ended. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "sync/private.h"
+
+void facts_load(struct sync *s)
+{
+	struct buf fact;
+
+	buf_init(&fact, 0);
+	s->no_examine = store_get(s->store, "server.no-examine", &fact);
+	if (store_get(s->store, "server.mechanism", &fact) && fact.len > 0)
+		s->mechanism = mem_copy(buf_str(&fact));
+	buf_release(&fact);
+}
+
+void facts_put(struct sync *s)
+{
+	if (!s->facts_changed)
+		return;
+	if (s->no_examine)
+		store_put(s->store, "server.no-examine", slice_of("1"));
+	store_put(s->store, "server.mechanism", slice_of(s->mechanism ? s->mechanism : ""));
+	s->facts_changed = false;
+}
+
+void facts_release(struct sync *s)
+{
+	free(s->mechanism);
+	s->mechanism = NULL;
+}
+
+void facts_put_end(struct sync *s, const char *error)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%lld", (long long)time(NULL));
+	store_put(s->store, error ? "run.tried" : "run.last", slice_of(text));
+	store_put(s->store, "run.error", slice_of(error ? error : ""));
+	snprintf(text, sizeof text, "%d", s->exit_status);
+	store_put(s->store, "run.status", slice_of(text));
+}
