@@ -51,6 +51,9 @@ static void on_alert(void *arg, struct slice text)
 {
 	struct link *link = arg;
 
+	/* A second connection that is refused is no news: one will do. */
+	if (link->index > 0 && link->state == LINK_OPENING)
+		return;
 	account_note(link->sync, SYNC_WARNING, NULL, "the server says: %.*s", (int)text.len, text.data);
 }
 
