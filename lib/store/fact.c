@@ -1,9 +1,9 @@
 /* Small facts about the account, by name; and how any text becomes a key. */
 #include "store/store_private.h"
 
-void store_key_text(struct store_key *key, struct slice text)
+static void key_text(struct store_key *key, struct slice text, size_t max)
 {
-	if (text.len <= STORE_KEY_TEXT_MAX) {
+	if (text.len <= max) {
 		key->data[0] = 't';
 		if (text.len > 0)
 			memcpy(key->data + 1, text.data, text.len);
@@ -16,6 +16,17 @@ void store_key_text(struct store_key *key, struct slice text)
 	mail_hash_take(hash, key->data + 1);
 	mail_hash_free(hash);
 	key->len = 1 + MAIL_HASH_SIZE;
+}
+
+void store_key_text(struct store_key *key, struct slice text)
+{
+	key_text(key, text, STORE_KEY_TEXT_MAX);
+}
+
+void store_key_emailid(struct store_key *key, struct slice emailid, uint64_t message)
+{
+	key_text(key, emailid, STORE_KEY_EMAILID_MAX);
+	key->len = (size_t)(store_put_u64(key->data + key->len, message) - key->data);
 }
 
 bool store_get(struct store *s, const char *name, struct buf *value)

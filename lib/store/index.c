@@ -1,6 +1,6 @@
-/* What is derived from a message: the indexes by UID, by base name, of owed bodies, and the references
- * to the body. A put compares what the old record had with what the new one has, and changes only what
- * differs. */
+/* What is derived from a message: the indexes by UID, by base name, of owed bodies, of what may be
+ * the same mail, and the references to the body. A put compares what the old record had
+ * with what the new one has, and changes only what differs. */
 #include "store/store_private.h"
 
 uint64_t store_index_number(struct slice value)
@@ -12,8 +12,10 @@ uint64_t store_index_number(struct slice value)
 struct store_message_index store_index_of(const struct store_message *m)
 {
 	return (struct store_message_index){
-		.mailbox = m->mailbox, .uid = m->uid, .state = m->state,
-		.seen = (m->flags.system & MAIL_SEEN) != 0, .size = m->size, .body = m->body,
+		.there = true, .mailbox = m->mailbox, .uid = m->uid, .state = m->state,
+		.seen = (m->flags.system & MAIL_SEEN) != 0, .date = m->date, .size = m->size,
+		.body = m->body,
+		.emailid = { m->emailid, m->emailid != NULL ? strlen(m->emailid) : 0 },
 		.base = { m->base, m->base != NULL ? strlen(m->base) : 0 },
 	};
 }
@@ -78,17 +80,51 @@ static void unindex_base(struct store *s, uint64_t number, const struct store_ke
 		store_db_delete(s, STORE_DB_BASES, key);
 }
 
+static void index_alike(struct store *s, uint64_t number, const struct store_message_index *old,
+	const struct store_message_index *now)
+{
+	struct store_key key;
+	if (old->there == now->there && old->date == now->date && old->size == now->size)
+		return;
+	if (old->there) {
+		store_key_alike(&key, old->date, old->size, number);
+		store_db_delete(s, STORE_DB_ALIKE, &key);
+	}
+	if (now->there) {
+		store_key_alike(&key, now->date, now->size, number);
+		store_db_put(s, STORE_DB_ALIKE, &key, STORE_NOTHING);
+	}
+}
+
+static void index_base(struct store *s, uint64_t number, const struct store_message_index *now)
+{
+	struct store_key key;
+	store_key_text(&key, now->base);
+	put_number(s, STORE_DB_BASES, &key, number);
+}
+
+static void index_emailid(struct store *s, uint64_t number, const struct store_message_index *now)
+{
+	struct store_key key;
+	store_key_emailid(&key, now->emailid, number);
+	store_db_put(s, STORE_DB_EMAILIDS, &key, STORE_NOTHING);
+}
+
 /* What the old record says is LMDB's memory, so all that is needed of it is looked at before the
  * first write. */
 void store_index_change(struct store *s, uint64_t number, struct store_message_index old,
 	const struct store_message_index *now, struct slice record)
 {
-	struct store_key key, old_base;
+	struct store_key key, base, emailid;
 	bool base_changed = !same_text(old.base, now->base);
-	bool had_base = old.base.data != NULL;
-	if (had_base)
-		store_key_text(&old_base, old.base);
-	old.base = (struct slice){ NULL, 0 };
+	bool emailid_changed = !same_text(old.emailid, now->emailid);
+	bool base_goes = base_changed && old.base.data != NULL;
+	bool emailid_goes = emailid_changed && old.emailid.data != NULL;
+	if (base_goes)
+		store_key_text(&base, old.base);
+	if (emailid_goes)
+		store_key_emailid(&emailid, old.emailid, number);
+	old.base = old.emailid = (struct slice){ NULL, 0 };
 
 	store_key_u64(&key, number);
 	if (record.data != NULL)
@@ -97,12 +133,15 @@ void store_index_change(struct store *s, uint64_t number, struct store_message_i
 		store_db_delete(s, STORE_DB_MESSAGES, &key);
 	index_uid(s, number, &old, now);
 	index_owed(s, &old, now);
-	if (base_changed && had_base)
-		unindex_base(s, number, &old_base);
-	if (base_changed && now->base.data != NULL) {
-		store_key_text(&key, now->base);
-		put_number(s, STORE_DB_BASES, &key, number);
-	}
+	index_alike(s, number, &old, now);
+	if (base_goes)
+		unindex_base(s, number, &base);
+	if (base_changed && now->base.data != NULL)
+		index_base(s, number, now);
+	if (emailid_goes)
+		store_db_delete(s, STORE_DB_EMAILIDS, &emailid);
+	if (emailid_changed && now->emailid.data != NULL)
+		index_emailid(s, number, now);
 	if (old.body != now->body) {
 		store_body_refer(s, old.body, -1);
 		store_body_refer(s, now->body, 1);

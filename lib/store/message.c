@@ -14,6 +14,7 @@ void store_message_release(struct store_message *m)
 {
 	mail_flags_release(&m->flags);
 	mail_flags_release(&m->shown);
+	free(m->emailid);
 	free(m->base);
 	store_message_init(m);
 }
@@ -133,6 +134,39 @@ uint64_t store_count_uids(struct store *s, uint32_t mailbox, uint32_t first, uin
 		count -= count_from(s, mailbox, last + 1, UID_MAX);
 	store_read_end(s);
 	return count;
+}
+
+/* The first entry >= `from` that differs from it in the number at its end only: its message. */
+static bool next_number(struct store *s, enum store_db db, const struct store_key *from,
+	struct store_message *m)
+{
+	struct store_walk w;
+	size_t prefix = from->len - 8;
+	bool found = store_walk(&w, s, db, from) && w.key.len == from->len &&
+		memcmp(w.key.data, from->data, prefix) == 0 &&
+		get(s, store_take_u64((const uint8_t *)w.key.data + prefix), m);
+	store_walk_end(&w);
+	return found;
+}
+
+bool store_alike_next(struct store *s, int64_t date, uint64_t size, uint64_t after,
+	struct store_message *m)
+{
+	struct store_key key;
+	if (after == UINT64_MAX)
+		return false;
+	store_key_alike(&key, date, size, after + 1);
+	return next_number(s, STORE_DB_ALIKE, &key, m);
+}
+
+bool store_emailid_next(struct store *s, const char *emailid, uint64_t after,
+	struct store_message *m)
+{
+	struct store_key key;
+	if (after == UINT64_MAX)
+		return false;
+	store_key_emailid(&key, slice_of(emailid), after + 1);
+	return next_number(s, STORE_DB_EMAILIDS, &key, m);
 }
 
 bool store_owed_next(struct store *s, uint32_t mailbox, uint32_t after, uint32_t *uid,

@@ -5,7 +5,8 @@
 
 #include "store/store_private.h"
 
-enum { MESSAGE_SHOWN = 1, MESSAGE_SAME_FLAGS = 2, MESSAGE_BASE = 4 };
+enum { MESSAGE_SHOWN = 1, MESSAGE_SAME_FLAGS = 2, MESSAGE_BASE = 4, MESSAGE_EMAILID = 8,
+	MESSAGE_MESSAGE_ID = 16 };
 enum { BODY_FILE_HASH = 1 };
 
 /* Writing: the caller reserves what the record can need at most. */
@@ -206,6 +207,21 @@ bool store_tally_decode(struct slice in, struct store_tally *t)
 	return !f.bad;
 }
 
+static bool knows_message_id(const struct store_message *m)
+{
+	static const uint8_t zeros[sizeof m->message_id];
+	return memcmp(m->message_id, zeros, sizeof zeros) != 0;
+}
+
+static uint8_t *put_identity(uint8_t *p, const struct store_message *m, uint32_t bits)
+{
+	if ((bits & MESSAGE_EMAILID) != 0)
+		p = put_str(p, m->emailid);
+	if ((bits & MESSAGE_MESSAGE_ID) != 0)
+		p = put_octets(p, m->message_id, sizeof m->message_id);
+	return p;
+}
+
 static size_t flags_size(const struct mail_flags *flags)
 {
 	return 4 + 4 * flags->count;
@@ -252,10 +268,15 @@ struct slice store_message_encode(struct store *s, const struct store_message *m
 		bits |= MESSAGE_SAME_FLAGS;
 	if (m->base != NULL)
 		bits |= MESSAGE_BASE;
+	if (m->emailid != NULL)
+		bits |= MESSAGE_EMAILID;
+	if (knows_message_id(m))
+		bits |= MESSAGE_MESSAGE_ID;
 
 	number_keywords(s, &m->flags);
 	number_keywords(s, &m->shown);
-	uint8_t *p = record_begin(s, 128 + flags_size(&m->flags) + flags_size(&m->shown) + base_len);
+	uint8_t *p = record_begin(s, 128 + flags_size(&m->flags) + flags_size(&m->shown) + base_len +
+		text_size(m->emailid));
 	*p++ = bits;
 	p = store_put_u16(p, m->state);
 	p = store_put_u32(p, m->mailbox);
@@ -264,6 +285,7 @@ struct slice store_message_encode(struct store *s, const struct store_message *m
 	p = store_put_u64(p, m->size);
 	p = store_put_u64(p, m->body);
 	p = put_flags(s, p, &m->flags);
+	p = put_identity(p, m, bits);
 	if ((bits & MESSAGE_SHOWN) != 0)
 		p = put_octets(put_shown(s, p, m, same), m->base, base_len);
 	return record_end(s, p);
@@ -282,6 +304,14 @@ static bool take_flags(struct store *s, struct fields *f, struct mail_flags *fla
 		mail_flags_add(flags, slice_of(name));
 	}
 	return true;
+}
+
+static void take_identity(struct fields *f, uint32_t bits, struct store_message *m)
+{
+	if ((bits & MESSAGE_EMAILID) != 0)
+		m->emailid = mem_copy_slice(text(f));
+	if ((bits & MESSAGE_MESSAGE_ID) != 0)
+		memcpy(m->message_id, octets(f, sizeof m->message_id), sizeof m->message_id);
 }
 
 static bool take_shown(struct store *s, struct fields *f, uint32_t bits, struct store_message *m)
@@ -315,23 +345,34 @@ bool store_message_decode(struct store *s, struct slice in, struct store_message
 	m->body = u64(&f);
 	if (!take_flags(s, &f, &m->flags))
 		return false;
-	return (bits & MESSAGE_SHOWN) == 0 || take_shown(s, &f, bits, m);
+	take_identity(&f, bits, m);
+	return (bits & MESSAGE_SHOWN) == 0 ? !f.bad : take_shown(s, &f, bits, m);
+}
+
+static void skip_keywords(struct fields *f)
+{
+	for (uint32_t count = u16(f); count > 0; count--)
+		octets(f, 4);
 }
 
 bool store_message_peek(struct slice in, struct store_message_index *out)
 {
 	struct fields f = fields_of(in);
 	uint32_t bits = u8(&f);
+	out->there = true;
 	out->state = u16(&f);
 	out->mailbox = u32(&f);
 	out->uid = u32(&f);
-	u64(&f);
+	out->date = (int64_t)u64(&f);
 	out->size = u64(&f);
 	out->body = u64(&f);
 	out->seen = (u16(&f) & MAIL_SEEN) != 0;
-	for (uint32_t count = u16(&f); count > 0; count--)
-		octets(&f, 4);
-	out->base = (struct slice){ NULL, 0 };
+	skip_keywords(&f);
+	out->emailid = out->base = (struct slice){ NULL, 0 };
+	if ((bits & MESSAGE_EMAILID) != 0)
+		out->emailid = text(&f);
+	if ((bits & MESSAGE_MESSAGE_ID) != 0)
+		octets(&f, sizeof ((struct store_message *)0)->message_id);
 	if ((bits & MESSAGE_BASE) == 0)
 		return !f.bad;
 	u32(&f);
@@ -340,8 +381,7 @@ bool store_message_peek(struct slice in, struct store_message_index *out)
 	u32(&f);
 	if ((bits & MESSAGE_SAME_FLAGS) == 0) {
 		u16(&f);
-		for (uint32_t count = u16(&f); count > 0; count--)
-			octets(&f, 4);
+		skip_keywords(&f);
 	}
 	out->base = (struct slice){ (const char *)f.at, f.left };
 	return !f.bad;

@@ -42,10 +42,13 @@
  * messages with a UID. Apart from the mailbox because every transaction changes it.
  *
  * messages: key u64 number. Value
- *    0 u8 version    1 u8 bits: 1 there is a shown part, 2 shown flags = agreed flags, 4 base
+ *    0 u8 version    1 u8 bits: 1 there is a shown part, 2 shown flags = agreed flags, 4 base,
+ *                      8 emailid, 16 message_id
  *    2 u16 state     4 u32 mailbox      8 u32 uid
  *   12 i64 date     20 u64 size        28 u64 body
  *   36 flags: u16 system, u16 count, count times u32 keyword number, in the order of the names
+ *   then, with bit 8: u16 length, emailid
+ *   then, with bit 16: message_id, 16 octets
  *   then, with bit 1:
  *      u32 shown mailbox, u64 device, u64 inode, u64 file size, i64 mtime in ns, u32 run
  *      flags, without bit 2
@@ -56,6 +59,13 @@
  * bases: key text (the Maildir base name), value u64 message; the last put owns the entry.
  *
  * owed: key u32 mailbox, u32 uid; value u64 size. Messages with STORE_BODY_OWED and a UID.
+ *
+ * alike: key i64 date, u64 size, u64 message; value empty. Every message. The date stands first because
+ * mail comes in nearly by date: a transaction of new messages changes few pages.
+ *
+ * emailids: key text (the emailid), u64 message; value empty. Messages with an emailid. As other text,
+ * but behind 'h' from 256 octets on. That one emailid may be the beginning of another does no harm: the
+ * first octet of a message's number is 0 and no emailid holds NUL, so the entries of one lie side by side.
  *
  * keywords: key u32 number; value u8 version, text. Compared without case, kept as first seen.
  *
@@ -89,6 +99,8 @@ enum store_db {
 	STORE_DB_UIDS,
 	STORE_DB_BASES,
 	STORE_DB_OWED,
+	STORE_DB_ALIKE,
+	STORE_DB_EMAILIDS,
 	STORE_DB_KEYWORDS,
 	STORE_DB_BODIES,
 	STORE_DB_HASHES,
@@ -101,8 +113,8 @@ enum store_db {
 };
 
 #define STORE_DB_NAMES_INIT { "meta", "facts", "mailboxes", "names", "counts", "messages", "uids", \
-	"bases", "owed", "keywords", "bodies", "hashes", "pieces", "unfinished", "dropped", "unused", \
-	"projections" }
+	"bases", "owed", "alike", "emailids", "keywords", "bodies", "hashes", "pieces", \
+	"unfinished", "dropped", "unused", "projections" }
 
 /* An LMDB overflow page has a header of 16 octets; what is one octet longer takes two pages, which
  * must then lie side by side. */
@@ -150,6 +162,7 @@ static inline uint64_t store_take_u64(const uint8_t *p)
  * kept behind 't' as it is, so that names given out in ascending order lie side by side, or, where it
  * is too long, behind 'h' as its SHA-256. */
 #define STORE_KEY_TEXT_MAX 480
+#define STORE_KEY_EMAILID_MAX 255 /* what RFC 8474 allows */
 struct store_key {
 	size_t len;
 	uint8_t data[STORE_KEY_TEXT_MAX + 1];
@@ -180,6 +193,14 @@ static inline void store_key_piece(struct store_key *key, uint64_t body, uint32_
 	key->len = (size_t)(store_put_u32(store_put_u64(key->data, body), piece) - key->data);
 }
 
+static inline void store_key_alike(struct store_key *key, int64_t date, uint64_t size,
+	uint64_t message)
+{
+	uint8_t *p = store_put_u64(store_put_u64(key->data, (uint64_t)date), size);
+	key->len = (size_t)(store_put_u64(p, message) - key->data);
+}
+
 void store_key_text(struct store_key *key, struct slice text);
+void store_key_emailid(struct store_key *key, struct slice emailid, uint64_t message);
 
 #endif

@@ -141,12 +141,14 @@ bool store_message_decode(struct store *s, struct slice in, struct store_message
 struct slice store_projection_encode(struct store *s, const struct store_projection *p);
 bool store_projection_decode(struct slice in, struct store_projection *p);
 
-/* What the indexes need of a message; `base` is the record's or the struct's memory. */
+/* What the indexes need of a message; the slices are the record's or the struct's memory. */
 struct store_message_index {
+	bool there; /* false: no message, all is 0 */
 	uint32_t mailbox, uid, state;
 	bool seen;
+	int64_t date;
 	uint64_t size, body;
-	struct slice base; /* data NULL: none */
+	struct slice emailid, base; /* data NULL: none */
 };
 bool store_message_peek(struct slice in, struct store_message_index *out);
 

@@ -317,6 +317,132 @@ static void test_message(void)
 	store_close(s);
 }
 
+/* What is not told costs one bit; a record that was cut is told as such. */
+static void test_identity_record(void)
+{
+	static const uint8_t zeros[16];
+	struct store *s = reopen(NULL);
+	struct store_message m, got;
+	struct store_message_index index;
+	store_message_init(&m);
+	store_message_init(&got);
+	m.mailbox = 1;
+	m.state = STORE_STAND_IN | STORE_UNMATCHED | STORE_WANTED | STORE_ORPHAN;
+	m.date = -7;
+	is_int(store_message_encode(s, &m).len, 40, "nothing told");
+	m.message_id[15] = 1;
+	is_int(store_message_encode(s, &m).len, 56, "a Message-ID");
+	m.emailid = mem_copy("M6d99");
+	struct slice record = store_message_encode(s, &m);
+	is_int(record.len, 63, "an emailid too");
+	int taken = 0;
+	for (size_t len = 0; len < record.len; len++) {
+		struct slice cut = { record.data, len };
+		taken += store_message_decode(s, cut, &got) + store_message_peek(cut, &index);
+	}
+	is_int(taken, 0, "none that was cut is taken");
+	ok(store_message_decode(s, record, &got) && got.state == m.state && got.date == -7, "whole: taken");
+	is_str(got.emailid, "M6d99", "its emailid");
+	is_mem(got.message_id, 16, m.message_id, 16, "its Message-ID");
+	ok(store_message_peek(record, &index) && index.date == -7 && slice_is(index.emailid, "M6d99") &&
+		index.base.data == NULL, "the indexes see the same");
+	store_message_release(&got);
+	ok(got.emailid == NULL && memcmp(got.message_id, zeros, 16) == 0, "released");
+	store_message_release(&m);
+	store_close(s);
+}
+
+static uint64_t make_alike(struct store *s, uint32_t mailbox, int64_t date, uint64_t size,
+	const char *emailid)
+{
+	struct store_message m;
+	store_message_init(&m);
+	m.mailbox = mailbox;
+	m.date = date;
+	m.size = size;
+	m.emailid = emailid != NULL ? mem_copy(emailid) : NULL;
+	store_message_put(s, &m);
+	uint64_t number = m.number;
+	store_message_release(&m);
+	return number;
+}
+
+static void test_alike(void)
+{
+	struct store *s = reopen(NULL);
+	struct store_message m;
+	store_message_init(&m);
+	begin(s);
+	uint32_t box = make_mailbox(s, "alike"), other = make_mailbox(s, "alike2");
+	uint64_t first = make_alike(s, box, -1, 1 << 20, NULL);
+	make_alike(s, box, -1, (1 << 20) + 1, NULL);
+	make_alike(s, box, -2, 1 << 20, NULL);
+	make_alike(s, box, 0, 1 << 20, NULL);
+	uint64_t last = make_alike(s, other, -1, 1 << 20, NULL);
+	ok(store_alike_next(s, -1, 1 << 20, 0, &m) && m.number == first, "inside: the first");
+	commit(s);
+	ok(store_alike_next(s, -1, 1 << 20, first, &m) && m.number == last && m.mailbox == other,
+		"the next, elsewhere");
+	ok(!store_alike_next(s, -1, 1 << 20, last, &m), "and no more");
+	ok(!store_alike_next(s, -1, 1 << 20, UINT64_MAX, &m), "nor behind the last number");
+	ok(!store_alike_next(s, -1, 99, 0, &m) && !store_alike_next(s, INT64_MAX, 1 << 20, 0, &m),
+		"none like it");
+	is_int(m.number, last, "what there is not leaves *m alone");
+	begin(s);
+	store_message_get(s, first, &m);
+	m.size = 99;
+	store_message_put(s, &m);
+	store_message_delete(s, last);
+	commit(s);
+	ok(!store_alike_next(s, -1, 1 << 20, 0, &m), "sizes and deletions are followed");
+	ok(store_alike_next(s, -1, 99, 0, &m) && m.number == first, "to where they went");
+	store_message_release(&m);
+	store_close(s);
+}
+
+static void test_emailids(void)
+{
+	struct store *s = reopen(NULL);
+	struct store_message m;
+	char texts[4][600];
+	static const int lengths[] = { 254, 255, 256, 599 };
+	uint64_t numbers[4];
+	store_message_init(&m);
+	begin(s);
+	uint32_t box = make_mailbox(s, "emailids");
+	uint64_t longer = make_alike(s, box, 0, 0, "M12"), shorter = make_alike(s, box, 0, 0, "M1");
+	for (int i = 0; i < 4; i++) {
+		memset(texts[i], 'e', sizeof texts[i]);
+		texts[i][lengths[i]] = '\0';
+		numbers[i] = make_alike(s, box, 0, 0, texts[i]);
+	}
+	uint64_t copy = make_alike(s, box, 0, 0, texts[3]);
+	commit(s);
+	s = reopen(s);
+	ok(store_emailid_next(s, "M1", 0, &m) && m.number == shorter, "found");
+	ok(!store_emailid_next(s, "M1", shorter, &m), "the beginning of another is another");
+	ok(store_emailid_next(s, "M12", 0, &m) && m.number == longer, "found");
+	ok(!store_emailid_next(s, "M", 0, &m) && !store_emailid_next(s, "", 0, &m) &&
+		!store_emailid_next(s, "m1", 0, &m), "none");
+	for (int i = 0; i < 4; i++)
+		ok(store_emailid_next(s, texts[i], 0, &m) && m.number == numbers[i] &&
+			strcmp(m.emailid, texts[i]) == 0, "%d octets", lengths[i]);
+	ok(store_emailid_next(s, texts[3], numbers[3], &m) && m.number == copy, "a second one");
+	ok(!store_emailid_next(s, texts[3], copy, &m) &&
+		!store_emailid_next(s, texts[3], UINT64_MAX, &m), "the end");
+	begin(s);
+	store_message_get(s, shorter, &m);
+	free(m.emailid);
+	m.emailid = NULL;
+	store_message_put(s, &m);
+	store_message_delete(s, numbers[2]);
+	commit(s);
+	ok(!store_emailid_next(s, "M1", 0, &m), "no longer told");
+	ok(!store_emailid_next(s, texts[2], 0, &m), "deleted");
+	store_message_release(&m);
+	store_close(s);
+}
+
 static void test_uids(void)
 {
 	struct store *s = reopen(NULL);
@@ -414,6 +540,9 @@ int main(void)
 	test_facts();
 	test_mailboxes();
 	test_message();
+	test_identity_record();
+	test_alike();
+	test_emailids();
 	test_uids();
 	test_projections();
 	char command[100];

@@ -91,6 +91,7 @@ static int count_whole(struct store *s, uint32_t mailbox)
 		char base[32];
 		snprintf(base, sizeof base, "base%u", uid);
 		wrong += !store_message_by_base(s, base, &m) || m.number != number;
+		wrong += !store_alike_next(s, 0, 0, number - 1, &m) || m.number != number;
 	}
 	store_message_release(&m);
 	wrong += store_mailbox_counts(s, mailbox).messages != (uint64_t)count;
