@@ -342,6 +342,10 @@ static void on_body_response(struct haul *h, struct arrival *a, uint32_t uid)
 		arrival_free(a);
 	} else if (m.size == arrival_octets(a)) {
 		arrival_take(a, &m);
+	} else if (arrival_octets(a) == 0) {
+		/* imap4d's way to say that it has lost the file: not given, so still owed. */
+		h->visit.box->again = true;
+		arrival_free(a);
 	} else {
 		d = mem_new(sizeof *d);
 		d->arrival = a;

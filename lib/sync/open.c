@@ -23,8 +23,8 @@ static int take_lock(struct sync *s, struct err *err)
 		while (holder.len && holder.data[holder.len - 1] == '\n')
 			buf_truncate(&holder, holder.len - 1);
 		err_set(err, ERR_RETRY, ERR_ACCOUNT,
-			"another mailtide works on this account (process %s); try again when it is done",
-			buf_str(&holder));
+			"another mailtide works on this account%s%s%s; try again when it is done",
+			holder.len ? " (process " : "", buf_str(&holder), holder.len ? ")" : "");
 	}
 	buf_release(&holder);
 	return s->lock_fd >= 0 ? 0 : held ? 1 : -1;

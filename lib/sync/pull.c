@@ -351,6 +351,35 @@ static bool recv_fetch(struct pull *p)
 	return false;
 }
 
+/* What is known after everything in the inbox is applied. */
+static uint64_t pull_known(struct pull *p)
+{
+	struct sync *s = pull_sync(p);
+	uint32_t id = p->visit.box->rec.id;
+	uint64_t known = store_mailbox_counts(s->store, id).messages + uids_count(&p->fresh);
+	struct uids both;
+
+	for (size_t i = 0; i < p->gone.count; i++)
+		known -= store_count_uids(s->store, id, p->gone.ranges[i].first,
+			p->gone.ranges[i].last);
+	uids_init(&both);
+	uids_copy(&both, &p->gone);
+	uids_intersect(&both, &p->fresh);
+	known -= uids_count(&both);
+	uids_release(&both);
+	return known;
+}
+
+/* Q75: some refuse `UID FETCH n:*` where there is nothing to give. Where EXISTS says that nothing is
+ * missing, that is what it means. */
+static bool recv_new(struct pull *p)
+{
+	if (p->refused[p->judged] && p->sel.has_exists && uids_is_empty(&p->gone) &&
+		pull_known(p) == p->sel.exists)
+		return true;
+	return recv_fetch(p);
+}
+
 static bool due_old(struct pull *p)
 {
 	return p->plan.ladder == PLAN_CONDSTORE || p->plan.ladder == PLAN_PLAIN;
@@ -378,25 +407,6 @@ static void send_old(struct pull *p)
 		pull_send(p, cmd);
 		first = last + 1;
 	} while (last < p->plan.old_last);
-}
-
-/* What is known after everything in the inbox is applied. */
-static uint64_t pull_known(struct pull *p)
-{
-	struct sync *s = pull_sync(p);
-	uint32_t id = p->visit.box->rec.id;
-	uint64_t known = store_mailbox_counts(s->store, id).messages + uids_count(&p->fresh);
-	struct uids both;
-
-	for (size_t i = 0; i < p->gone.count; i++)
-		known -= store_count_uids(s->store, id, p->gone.ranges[i].first,
-			p->gone.ranges[i].last);
-	uids_init(&both);
-	uids_copy(&both, &p->gone);
-	uids_intersect(&both, &p->fresh);
-	known -= uids_count(&both);
-	uids_release(&both);
-	return known;
 }
 
 static bool recv_old(struct pull *p)
@@ -489,7 +499,7 @@ static void send_fill(struct pull *p)
 
 static const struct row rows[ROWS] = {
 	{ "select", false, due_always, send_select, recv_select },
-	{ "new", true, due_new, send_new, recv_fetch },
+	{ "new", true, due_new, send_new, recv_new },
 	{ "old", true, due_old, send_old, recv_old },
 	{ "list", false, due_list, send_list, recv_list },
 	{ "fill", false, due_fill, send_fill, recv_fetch },
