@@ -374,7 +374,7 @@ static uint64_t pull_known(struct pull *p)
  * missing, that is what it means. */
 static bool recv_new(struct pull *p)
 {
-	if (p->refused[p->judged] && p->sel.has_exists && uids_is_empty(&p->gone) &&
+	if (p->refused[p->judged] && p->sel.has_exists && uids_is_empty(&p->fresh) && uids_is_empty(&p->gone) &&
 		pull_known(p) == p->sel.exists)
 		return true;
 	return recv_fetch(p);
