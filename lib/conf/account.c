@@ -9,10 +9,12 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "conf/keys.h"
+#include "conf/provider.h"
 
 struct reader {
 	const struct conf_tree *tree;
-	cfg_t *cfg;  /* the account's section */
+	cfg_t *cfg;  /* the account's section, or a provider's settings */
+	const struct reader *by; /* of a provider: the account, whose own words win; else NULL */
 	size_t line; /* where it begins */
 	struct conf_account *account;
 	struct err *err;
@@ -21,6 +23,12 @@ struct reader {
 static int fail_at(const struct reader *r, size_t line)
 {
 	return conf_source_blame(&r->tree->source, line, r->err);
+}
+
+/* Does the key stand there, be it as an empty list? */
+static bool says(cfg_t *cfg, const char *key)
+{
+	return (cfg_getopt(cfg, key)->flags & CFGF_MODIFIED) != 0;
 }
 
 /* Fills in a sentence before fail_at. */
@@ -34,12 +42,22 @@ static size_t line_of(const struct reader *r, const char *key)
 	return line > 0 ? line : r->line;
 }
 
+/* What the account says itself is not taken from its provider, nor is a port that goes with
+ * another kind of TLS. */
+static bool is_left_to_account(const struct reader *r, const struct conf_key *key)
+{
+	if (r->by == NULL)
+		return false;
+	return (key->flags & CONF_PERSONAL) != 0 || says(r->by->cfg, key->name) ||
+		(strcmp(key->name, "port") == 0 && says(r->by->cfg, "tls"));
+}
+
 static int take_key(const struct reader *r, cfg_t *from, const struct conf_key *key,
 	struct conf_section *into)
 {
-	cfg_opt_t *opt = cfg_getopt(from, key->name);
+	cfg_opt_t *opt = is_left_to_account(r, key) ? NULL : cfg_getopt(from, key->name);
 
-	for (unsigned i = 0; i < cfg_opt_size(opt); i++) {
+	for (unsigned i = 0; opt != NULL && i < cfg_opt_size(opt); i++) {
 		size_t line = conf_tree_line(r->tree, opt, i);
 		struct conf_taking t = {
 			.account = r->account,
@@ -73,6 +91,26 @@ static int take_account_keys(const struct reader *r)
 			return -1;
 	}
 	return 0;
+}
+
+static int take_provider_keys(const struct reader *r)
+{
+	const char *name = cfg_getstr(r->cfg, "provider");
+	struct conf_tree tree;
+	struct reader settings = { .tree = &tree, .account = r->account, .by = r, .err = r->err };
+	int rc;
+
+	if (name == NULL)
+		return 0;
+	rc = conf_provider_read(&tree, name, r->err);
+	if (rc == 0) {
+		settings.cfg = tree.root;
+		rc = take_account_keys(&settings);
+	} else if (rc > 0) {
+		fail_at(r, line_of(r, "provider"));
+	}
+	conf_tree_release(&tree);
+	return rc == 0 ? 0 : -1;
 }
 
 /* The mailbox sections of an account or a profile, in their order. */
@@ -241,7 +279,7 @@ static void fill_mailboxes(const struct reader *r)
 {
 	struct conf_account *a = r->account;
 
-	if (cfg_getopt(r->cfg, "mailboxes")->flags & CFGF_MODIFIED)
+	if (a->mailbox_count > 0 || says(r->cfg, "mailboxes"))
 		return;
 	a->mailboxes = mem_new(sizeof *a->mailboxes);
 	a->mailboxes[a->mailbox_count++] = mem_copy("*");
@@ -284,7 +322,7 @@ int conf_account_read(struct conf_account *account, const struct conf_tree *tree
 	};
 
 	init_defaults(account, cfg_title(r.cfg));
-	if (check_name(&r) != 0 || take_account_keys(&r) != 0 ||
+	if (check_name(&r) != 0 || take_provider_keys(&r) != 0 || take_account_keys(&r) != 0 ||
 		take_sections(&r, r.cfg, &account->sections, &account->section_count) != 0 ||
 		take_profiles(&r) != 0 || check_given(&r) != 0 || check_tls(&r) != 0 ||
 		check_auth(&r) != 0 || check_password(&r) != 0 || fill_state(&r) != 0)
@@ -307,6 +345,7 @@ void conf_account_release(struct conf_account *a)
 	if (a->secret != NULL)
 		mem_wipe(a->secret, strlen(a->secret));
 	free(a->name);
+	free(a->provider);
 	free(a->host);
 	free(a->ca_file);
 	free(a->pin);

@@ -71,13 +71,15 @@ enum conf_secret_kind {
 	CONF_SECRET_TEXT,       /* password = "..." (the file must be closed to others) */
 };
 
-/* The mailboxes with a task, by their decoded names; NULL: the one that SPECIAL-USE tells. */
+/* The mailboxes with a task, by their decoded names. NULL, or a name that the server does not have
+ * (a provider's settings know the English ones only): the one that SPECIAL-USE tells. */
 struct conf_roles {
 	char *trash, *sent, *drafts, *archive, *junk;
 };
 
 struct conf_account {
 	char *name;
+	char *provider; /* whose settings are in it; NULL: nobody's */
 	char *host;
 	uint16_t port;
 	enum conf_tls tls;
@@ -120,7 +122,7 @@ struct conf {
 	size_t account_count;
 };
 
-/* Reads `path` (with its includes). On success the caller has conf_free. Checks everything that
+/* Reads `path` (with its includes, and the settings of the providers that it names). On success the caller has conf_free. Checks everything that
  * can be checked without the network: unknown and doubled keys, values, ranges, no host, two
  * accounts that share a maildir or a state, clear text to a host that is not loopback, a file with
  * a secret in it that others may read, a key whose support this version does not have yet. All

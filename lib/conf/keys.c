@@ -7,6 +7,12 @@
 #include "conf/take.h"
 #include "conf/values.h"
 
+/* account.c has read the settings; here it is only remembered. */
+static int take_provider(struct conf_taking *t)
+{
+	return conf_take_text(&t->account->provider, t);
+}
+
 static int take_host(struct conf_taking *t)
 {
 	const char *colon = strchr(t->value, ':');
@@ -255,39 +261,40 @@ static int take_brake(struct conf_taking *t)
 }
 
 const struct conf_key conf_account_keys[] = {
-	{ "host", take_host, false },
-	{ "port", take_port, false },
-	{ "tls", take_tls, false },
-	{ "allow-cleartext", take_allow_cleartext, false },
-	{ "ca-file", take_ca_file, false },
-	{ "pin", take_pin, false },
-	{ "cert-file", take_cert_file, false },
-	{ "key-file", take_key_file, false },
-	{ "user", take_user, false },
-	{ "password", take_password, false },
-	{ "password-command", take_password_command, false },
-	{ "password-file", take_password_file, false },
-	{ "password-credential", take_password_credential, false },
-	{ "token-command", take_token_command, false },
-	{ "password-timeout", take_password_timeout, false },
-	{ "auth", take_auth, false },
-	{ "maildir", take_maildir, false },
-	{ "layout", take_layout, false },
-	{ "mailboxes", take_mailboxes, true },
-	{ "connections", take_connections, false },
-	{ "compress", take_compress, false },
-	{ "state", take_state, false },
-	{ "timeout", take_timeout_key, false },
-	{ "subscribed-only", take_subscribed_only, false },
-	{ "on-new-mailbox", take_on_new_mailbox, false },
-	{ "store-bodies", take_store_bodies, false },
-	{ "on-removed-mailbox", take_on_removed_mailbox, false },
-	{ "on-missing-mailbox", take_on_missing_mailbox, false },
-	{ "on-missing-source", take_on_missing, false },
-	{ "on-message-gone", take_on_missing, false },
-	{ "on-deleted", take_on_deleted, false },
-	{ "brake", take_brake, false },
-	{ NULL, NULL, false },
+	{ "provider", take_provider, CONF_PERSONAL },
+	{ "host", take_host, 0 },
+	{ "port", take_port, 0 },
+	{ "tls", take_tls, 0 },
+	{ "allow-cleartext", take_allow_cleartext, 0 },
+	{ "ca-file", take_ca_file, 0 },
+	{ "pin", take_pin, 0 },
+	{ "cert-file", take_cert_file, CONF_PERSONAL },
+	{ "key-file", take_key_file, CONF_PERSONAL },
+	{ "user", take_user, CONF_PERSONAL },
+	{ "password", take_password, CONF_PERSONAL },
+	{ "password-command", take_password_command, CONF_PERSONAL },
+	{ "password-file", take_password_file, CONF_PERSONAL },
+	{ "password-credential", take_password_credential, CONF_PERSONAL },
+	{ "token-command", take_token_command, CONF_PERSONAL },
+	{ "password-timeout", take_password_timeout, CONF_PERSONAL },
+	{ "auth", take_auth, 0 },
+	{ "maildir", take_maildir, CONF_PERSONAL },
+	{ "layout", take_layout, 0 },
+	{ "mailboxes", take_mailboxes, CONF_LIST },
+	{ "connections", take_connections, 0 },
+	{ "compress", take_compress, 0 },
+	{ "state", take_state, CONF_PERSONAL },
+	{ "timeout", take_timeout_key, 0 },
+	{ "subscribed-only", take_subscribed_only, 0 },
+	{ "on-new-mailbox", take_on_new_mailbox, 0 },
+	{ "store-bodies", take_store_bodies, 0 },
+	{ "on-removed-mailbox", take_on_removed_mailbox, 0 },
+	{ "on-missing-mailbox", take_on_missing_mailbox, 0 },
+	{ "on-missing-source", take_on_missing, 0 },
+	{ "on-message-gone", take_on_missing, 0 },
+	{ "on-deleted", take_on_deleted, 0 },
+	{ "brake", take_brake, 0 },
+	{ NULL, NULL, 0 },
 };
 
 const struct conf_key *const conf_key_tables[] = {

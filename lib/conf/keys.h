@@ -17,11 +17,16 @@ struct conf_taking {
 	struct err *err;
 };
 
+enum {
+	CONF_LIST = 1,     /* several values in braces */
+	CONF_PERSONAL = 2, /* of a person, not of a provider: no place in a provider's settings */
+};
+
 struct conf_key {
 	const char *name;
 	/* 0, or -1 with one sentence that names the key */
 	int (*take)(struct conf_taking *t);
-	bool list;
+	unsigned flags;
 };
 
 /* Each table ends with a NULL name. The keys of a section are keys of an account, too, its

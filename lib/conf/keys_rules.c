@@ -57,10 +57,10 @@ static int take_mode(struct conf_taking *t)
 }
 
 const struct conf_key conf_section_keys[] = {
-	{ "bodies", take_bodies, false },
-	{ "max-size", take_max_size, false },
-	{ "large", take_large, false },
-	{ "old", take_old, false },
-	{ "mode", take_mode, false },
-	{ NULL, NULL, false },
+	{ "bodies", take_bodies, 0 },
+	{ "max-size", take_max_size, 0 },
+	{ "large", take_large, 0 },
+	{ "old", take_old, 0 },
+	{ "mode", take_mode, 0 },
+	{ NULL, NULL, 0 },
 };

@@ -8,53 +8,21 @@
 
 #include "base/buf.h"
 #include "conf/keys.h"
+#include "conf/near.h"
 
 /* libconfuse's callbacks carry nothing of ours, and its lexer is one for the process, so one tree is
  * read at a time. */
 static struct conf_tree *reading;
 
-/* The edits between two keys: a character more, less, another, or two exchanged. */
-static unsigned distance(const char *a, const char *b)
-{
-	enum { MAX = 31 };
-	unsigned d[MAX + 1][MAX + 1];
-	size_t n = strlen(a), m = strlen(b);
-
-	if (n > MAX || m > MAX)
-		return UINT32_MAX;
-	for (size_t i = 0; i <= n; i++) {
-		for (size_t j = 0; j <= m; j++) {
-			unsigned best = (unsigned)(i == 0 ? j : i);
-
-			if (i > 0 && j > 0) {
-				best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-				best = d[i - 1][j] + 1 < best ? d[i - 1][j] + 1 : best;
-				best = d[i][j - 1] + 1 < best ? d[i][j - 1] + 1 : best;
-			}
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-				d[i - 2][j - 2] + 1 < best)
-				best = d[i - 2][j - 2] + 1;
-			d[i][j] = best;
-		}
-	}
-	return d[n][m];
-}
-
 /* The key of this section that was probably meant, or NULL. */
 static const char *nearest(const cfg_t *section, const char *name)
 {
-	const char *found = NULL;
-	unsigned best = strlen(name) < 4 ? 2 : 3; /* must be below */
+	struct conf_near near;
 
-	for (const cfg_opt_t *opt = section->opts; opt->name != NULL; opt++) {
-		unsigned d = distance(name, opt->name);
-
-		if (d < best) {
-			best = d;
-			found = opt->name;
-		}
-	}
-	return found;
+	conf_near_init(&near, name);
+	for (const cfg_opt_t *opt = section->opts; opt->name != NULL; opt++)
+		conf_near_try(&near, opt->name);
+	return near.found;
 }
 
 static bool is_key(const char *name)
@@ -76,7 +44,10 @@ static void explain_unknown(const cfg_t *section, const char *name, struct err *
 	const char *other = nearest(section, name);
 	bool root = section->title == NULL;
 
-	if (is_key(name) && root)
+	if (is_key(name) && reading->provider)
+		err_set(err, ERR_USER, ERR_ACCOUNT,
+			"\"%s\" has no place in a provider's settings", name);
+	else if (is_key(name) && root)
 		err_set(err, ERR_USER, ERR_ACCOUNT, "\"%s\" stands outside of an account", name);
 	else if (is_key(name))
 		err_set(err, ERR_USER, ERR_ACCOUNT, "\"%s\" cannot stand in %s \"%s\"; "
@@ -150,8 +121,10 @@ static int on_value(cfg_t *section, cfg_opt_t *opt, const char *value, void *res
 static size_t add_keys(cfg_opt_t *opts, size_t n, const struct conf_key *keys)
 {
 	for (; keys->name != NULL; keys++) {
+		if (reading->provider && (keys->flags & CONF_PERSONAL) != 0)
+			continue;
 		INVARIANT(n < CONF_ACCOUNT_KEYS_MAX);
-		if (keys->list)
+		if ((keys->flags & CONF_LIST) != 0)
 			opts[n++] = (cfg_opt_t)CFG_STR_LIST_CB(keys->name, NULL,
 				CFGF_NODEFAULT, on_value);
 		else
@@ -171,6 +144,16 @@ static size_t add_account_keys(cfg_opt_t *opts)
 }
 
 /* libconfuse copies the whole grammar. */
+static cfg_t *init_grammar(cfg_opt_t *root)
+{
+	cfg_t *cfg = cfg_init(root, CFGF_NONE);
+
+	if (cfg == NULL)
+		abort();
+	cfg_set_error_function(cfg, on_error);
+	return cfg;
+}
+
 static cfg_t *new_grammar(void)
 {
 	const cfg_flag_t flags = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
@@ -178,7 +161,6 @@ static cfg_t *new_grammar(void)
 	cfg_opt_t mailbox[CONF_SECTION_KEYS_MAX + 1], profile[CONF_SECTION_KEYS_MAX + 2];
 	cfg_opt_t account[CONF_ACCOUNT_KEYS_MAX + 3];
 	cfg_opt_t root[] = { CFG_SEC("account", account, flags), CFG_END() };
-	cfg_t *cfg;
 	size_t n;
 
 	n = add_keys(mailbox, 0, conf_section_keys);
@@ -190,11 +172,15 @@ static cfg_t *new_grammar(void)
 	account[n++] = (cfg_opt_t)CFG_SEC("mailbox", mailbox, flags);
 	account[n++] = (cfg_opt_t)CFG_SEC("profile", profile, flags);
 	account[n] = end;
-	cfg = cfg_init(root, CFGF_NONE);
-	if (cfg == NULL)
-		abort();
-	cfg_set_error_function(cfg, on_error);
-	return cfg;
+	return init_grammar(root);
+}
+
+static cfg_t *new_provider_grammar(void)
+{
+	cfg_opt_t root[CONF_ACCOUNT_KEYS_MAX + 1];
+
+	root[add_account_keys(root)] = (cfg_opt_t)CFG_END();
+	return init_grammar(root);
 }
 
 static int by_key(const void *a, const void *b)
@@ -240,7 +226,7 @@ static int parse(struct conf_tree *tree)
 	if (fp == NULL)
 		abort();
 	reading = tree;
-	tree->root = new_grammar();
+	tree->root = tree->provider ? new_provider_grammar() : new_grammar();
 	rc = cfg_parse_fp(tree->root, fp);
 	reading = NULL;
 	fclose(fp);
@@ -250,12 +236,12 @@ static int parse(struct conf_tree *tree)
 	return rc == CFG_SUCCESS ? sort_marks(tree) : -1;
 }
 
-int conf_tree_read(struct conf_tree *tree, const char *path, struct err *err)
+static int read_tree(struct conf_tree *tree, bool provider, const char *path, struct err *err)
 {
 	struct err reason;
 	int rc;
 
-	*tree = (struct conf_tree){ .err = &reason };
+	*tree = (struct conf_tree){ .provider = provider, .err = &reason };
 	err_clear(&reason);
 	rc = conf_source_read(&tree->source, path, &reason);
 	if (rc == 0)
@@ -264,6 +250,16 @@ int conf_tree_read(struct conf_tree *tree, const char *path, struct err *err)
 	if (rc != 0 && err != NULL)
 		*err = reason;
 	return rc;
+}
+
+int conf_tree_read(struct conf_tree *tree, const char *path, struct err *err)
+{
+	return read_tree(tree, false, path, err);
+}
+
+int conf_tree_read_provider(struct conf_tree *tree, const char *path, struct err *err)
+{
+	return read_tree(tree, true, path, err);
 }
 
 static void wipe_password(cfg_t *account)
@@ -277,7 +273,7 @@ static void wipe_password(cfg_t *account)
 void conf_tree_release(struct conf_tree *tree)
 {
 	if (tree->root != NULL) {
-		for (size_t i = 0; i < conf_tree_account_count(tree); i++)
+		for (size_t i = 0; !tree->provider && i < conf_tree_account_count(tree); i++)
 			wipe_password(conf_tree_account(tree, i));
 		cfg_free(tree->root);
 	}

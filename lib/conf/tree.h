@@ -3,6 +3,7 @@
 #define CONF_TREE_H
 
 #include <confuse.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -16,6 +17,7 @@ struct conf_mark {
 
 struct conf_tree {
 	struct conf_source source;
+	bool provider; /* the settings of a provider: `root` is like an account, without sections */
 	cfg_t *root;
 	struct conf_mark *marks; /* by opt and index */
 	size_t mark_count;
@@ -24,6 +26,7 @@ struct conf_tree {
 
 /* To be released in any case. ERR_USER with FILE:LINE in front. */
 int conf_tree_read(struct conf_tree *tree, const char *path, struct err *err);
+int conf_tree_read_provider(struct conf_tree *tree, const char *path, struct err *err);
 void conf_tree_release(struct conf_tree *tree);
 
 size_t conf_tree_account_count(const struct conf_tree *tree);
