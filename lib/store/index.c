@@ -1,5 +1,5 @@
 /* What is derived from a message: the indexes by UID, by base name, of owed bodies, of what may be
- * the same mail, and the references to the body. A put compares what the old record had
+ * the same mail, of orphans, and the references to the body. A put compares what the old record had
  * with what the new one has, and changes only what differs. */
 #include "store/store_private.h"
 
@@ -96,6 +96,23 @@ static void index_alike(struct store *s, uint64_t number, const struct store_mes
 	}
 }
 
+static void index_orphan(struct store *s, uint64_t number, const struct store_message_index *old,
+	const struct store_message_index *now)
+{
+	struct store_key key;
+	bool was = (old->state & STORE_ORPHAN) != 0, is = (now->state & STORE_ORPHAN) != 0;
+	if (was == is && old->mailbox == now->mailbox)
+		return;
+	if (was) {
+		store_key_orphan(&key, old->mailbox, number);
+		store_db_delete(s, STORE_DB_ORPHANS, &key);
+	}
+	if (is) {
+		store_key_orphan(&key, now->mailbox, number);
+		store_db_put(s, STORE_DB_ORPHANS, &key, STORE_NOTHING);
+	}
+}
+
 static void index_base(struct store *s, uint64_t number, const struct store_message_index *now)
 {
 	struct store_key key;
@@ -134,6 +151,7 @@ void store_index_change(struct store *s, uint64_t number, struct store_message_i
 	index_uid(s, number, &old, now);
 	index_owed(s, &old, now);
 	index_alike(s, number, &old, now);
+	index_orphan(s, number, &old, now);
 	if (base_goes)
 		unindex_base(s, number, &base);
 	if (base_changed && now->base.data != NULL)

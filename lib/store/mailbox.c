@@ -100,7 +100,8 @@ void store_mailbox_delete(struct store *s, uint32_t id)
 {
 	struct store_mailbox old;
 	struct store_key key;
-	INVARIANT(s->failed || store_tally_get(s, id).counts.messages == 0);
+	struct store_tally tally = store_tally_get(s, id);
+	INVARIANT(s->failed || (tally.counts.messages == 0 && tally.orphans == 0));
 	if (!store_mailbox_get(s, id, &old))
 		return;
 	forget_name(s, id, old.name);

@@ -169,6 +169,15 @@ bool store_emailid_next(struct store *s, const char *emailid, uint64_t after,
 	return next_number(s, STORE_DB_EMAILIDS, &key, m);
 }
 
+bool store_orphan_next(struct store *s, uint32_t mailbox, uint64_t after, struct store_message *m)
+{
+	struct store_key key;
+	if (after == UINT64_MAX)
+		return false;
+	store_key_orphan(&key, mailbox, after + 1);
+	return next_number(s, STORE_DB_ORPHANS, &key, m);
+}
+
 bool store_owed_next(struct store *s, uint32_t mailbox, uint32_t after, uint32_t *uid,
 	uint64_t *size)
 {
@@ -190,6 +199,7 @@ bool store_owed_next(struct store *s, uint32_t mailbox, uint32_t after, uint32_t
 void store_message_put(struct store *s, struct store_message *m)
 {
 	INVARIANT(s->write != NULL && (m->uid == 0 || m->mailbox != 0));
+	INVARIANT(m->uid == 0 || (m->state & STORE_ORPHAN) == 0);
 	struct store_message_index old = { 0 }, now = store_index_of(m);
 	struct store_key key;
 	struct slice value, record = store_message_encode(s, m);

@@ -189,6 +189,7 @@ struct slice store_tally_encode(struct store *s, const struct store_tally *t)
 	p = store_put_u64(p, t->counts.owed_octets);
 	p = store_put_u64(p, t->counts.unseen);
 	p = store_put_u64(p, t->uids);
+	p = store_put_u64(p, t->orphans);
 	return record_end(s, p);
 }
 
@@ -202,6 +203,7 @@ bool store_tally_decode(struct slice in, struct store_tally *t)
 	got.counts.owed_octets = u64(&f);
 	got.counts.unseen = u64(&f);
 	got.uids = u64(&f);
+	got.orphans = u64(&f);
 	if (!f.bad)
 		*t = got;
 	return !f.bad;

@@ -39,7 +39,8 @@
  * last put owns the entry: so names may be swapped inside a transaction.
  *
  * counts: key u32 mailbox id. Value: u8 version, u64 each: messages, bodies, owed, owed octets, unseen,
- * messages with a UID. Apart from the mailbox because every transaction changes it.
+ * messages with a UID, orphans (which are in none of the others). Apart from the mailbox because every
+ * transaction changes it.
  *
  * messages: key u64 number. Value
  *    0 u8 version    1 u8 bits: 1 there is a shown part, 2 shown flags = agreed flags, 4 base,
@@ -66,6 +67,8 @@
  * emailids: key text (the emailid), u64 message; value empty. Messages with an emailid. As other text,
  * but behind 'h' from 256 octets on. That one emailid may be the beginning of another does no harm: the
  * first octet of a message's number is 0 and no emailid holds NUL, so the entries of one lie side by side.
+ *
+ * orphans: key u32 mailbox, u64 message; value empty. Messages with STORE_ORPHAN.
  *
  * keywords: key u32 number; value u8 version, text. Compared without case, kept as first seen.
  *
@@ -101,6 +104,7 @@ enum store_db {
 	STORE_DB_OWED,
 	STORE_DB_ALIKE,
 	STORE_DB_EMAILIDS,
+	STORE_DB_ORPHANS,
 	STORE_DB_KEYWORDS,
 	STORE_DB_BODIES,
 	STORE_DB_HASHES,
@@ -113,7 +117,7 @@ enum store_db {
 };
 
 #define STORE_DB_NAMES_INIT { "meta", "facts", "mailboxes", "names", "counts", "messages", "uids", \
-	"bases", "owed", "alike", "emailids", "keywords", "bodies", "hashes", "pieces", \
+	"bases", "owed", "alike", "emailids", "orphans", "keywords", "bodies", "hashes", "pieces", \
 	"unfinished", "dropped", "unused", "projections" }
 
 /* An LMDB overflow page has a header of 16 octets; what is one octet longer takes two pages, which
@@ -198,6 +202,11 @@ static inline void store_key_alike(struct store_key *key, int64_t date, uint64_t
 {
 	uint8_t *p = store_put_u64(store_put_u64(key->data, (uint64_t)date), size);
 	key->len = (size_t)(store_put_u64(p, message) - key->data);
+}
+
+static inline void store_key_orphan(struct store_key *key, uint32_t mailbox, uint64_t message)
+{
+	key->len = (size_t)(store_put_u64(store_put_u32(key->data, mailbox), message) - key->data);
 }
 
 void store_key_text(struct store_key *key, struct slice text);

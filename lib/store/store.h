@@ -75,9 +75,9 @@ bool store_mailbox_find(struct store *s, const char *name, struct store_mailbox 
 bool store_mailbox_next(struct store *s, uint32_t after, struct store_mailbox *m);
 /* id 0: a new one, whose id is filled in. */
 void store_mailbox_put(struct store *s, struct store_mailbox *m);
-/* With its messages gone before (INVARIANT). */
+/* With its messages gone before, orphans too (INVARIANT). */
 void store_mailbox_delete(struct store *s, uint32_t id);
-/* Kept up by the message calls. */
+/* Kept up by the message calls. Orphans are not counted. */
 struct store_counts {
 	uint64_t messages, bodies, owed, owed_octets, unseen;
 };

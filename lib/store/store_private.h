@@ -14,10 +14,11 @@ struct store_counters {
 	uint64_t indexed; /* the body up to which "hashes" is complete */
 };
 
-/* Counts of a mailbox, and what only we need: the messages with a UID. */
+/* Counts of a mailbox, and what only we need: the messages with a UID, and those that wait for a
+ * new one, which are in no other count. */
 struct store_tally {
 	struct store_counts counts;
-	uint64_t uids;
+	uint64_t uids, orphans;
 };
 
 /* The counts that this transaction has touched, ascending by mailbox (counts.c). */

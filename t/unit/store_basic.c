@@ -443,6 +443,103 @@ static void test_emailids(void)
 	store_close(s);
 }
 
+/* The UIDVALIDITY changes and the message is found again. */
+static void test_orphans(void)
+{
+	struct store *s = reopen(NULL);
+	struct store_message m;
+	struct store_body_info info;
+	static const uint8_t hash[MAIL_HASH_SIZE] = { 1, 2, 3 };
+	store_message_init(&m);
+	begin(s);
+	uint32_t box = make_mailbox(s, "orphans");
+	uint64_t number = make_message(s, box, 5), second = make_message(s, box, 6);
+	struct store_body *b = store_body_new(s);
+	store_body_write(b, "x", 1);
+	store_message_get(s, number, &m);
+	m.state = STORE_SHOWN | STORE_BODY_OWED;
+	m.base = mem_copy("orphan.base");
+	m.body = store_body_finish(b, hash, NULL);
+	store_message_put(s, &m);
+	commit(s);
+	ok(!store_orphan_next(s, box, 0, &m), "no orphans");
+
+	begin(s);
+	m.uid = 0;
+	m.state |= STORE_ORPHAN;
+	store_message_put(s, &m);
+	commit(s);
+	s = reopen(s);
+	ok(store_orphan_next(s, box, 0, &m) && m.number == number, "an orphan");
+	ok(!store_orphan_next(s, box, number, &m) && !store_orphan_next(s, box + 1, 0, &m) &&
+		!store_orphan_next(s, box - 1, 0, &m), "the only one");
+	struct store_counts counts = store_mailbox_counts(s, box);
+	ok(counts.messages == 1 && counts.bodies == 0 && counts.unseen == 1 && counts.owed == 1,
+		"it is not counted");
+	ok(store_message_next(s, box, 0, &m) && m.number == second, "nor met among UIDs");
+	is_int(store_count_uids(s, box, 1, UID_MAX), 1, "nor counted there");
+	ok(store_message_by_base(s, "orphan.base", &m) && m.number == number, "found by its file");
+	ok(store_alike_next(s, 0, 105, 0, &m) && m.number == number, "and by what it is");
+	ok(store_body_info(s, m.body, &info) && info.references == 1, "its body stays");
+	is_int(store_bodies_sweep(s, &err), 0, "a sweep");
+	ok(store_body_info(s, m.body, &info), "leaves it");
+
+	begin(s);
+	m.uid = 6000;
+	m.state &= ~(uint32_t)STORE_ORPHAN;
+	store_message_put(s, &m);
+	commit(s);
+	ok(!store_orphan_next(s, box, 0, &m), "found again: no orphan");
+	ok(store_message_by_uid(s, box, 6000, &m) && m.number == number, "it has its UID");
+	is_int(store_mailbox_counts(s, box).messages, 2, "and counts");
+	store_message_release(&m);
+	store_close(s);
+}
+
+/* True if `act` ended the program. */
+static bool dies(void (*act)(struct store *s, uint32_t box), struct store *s, uint32_t box)
+{
+	int status;
+	fflush(stdout);
+	pid_t child = fork();
+	if (child == 0) {
+		if (freopen("/dev/null", "w", stderr) != NULL)
+			act(s, box);
+		_exit(0);
+	}
+	return waitpid(child, &status, 0) == child && WIFSIGNALED(status) &&
+		WTERMSIG(status) == SIGABRT;
+}
+
+static void put_orphan(struct store *s, uint32_t mailbox, uint32_t uid)
+{
+	struct store_message m;
+	store_message_init(&m);
+	m.mailbox = mailbox;
+	m.uid = uid;
+	m.state = STORE_ORPHAN;
+	store_message_put(s, &m);
+	store_message_release(&m);
+}
+
+static void put_orphan_with_uid(struct store *s, uint32_t box)
+{
+	put_orphan(s, box, 1);
+}
+
+static void test_invariants(void)
+{
+	struct store *s = reopen(NULL);
+	begin(s);
+	uint32_t box = make_mailbox(s, "invariants");
+	ok(dies(put_orphan_with_uid, s, box), "an orphan has no UID");
+	ok(!dies(store_mailbox_delete, s, box), "an empty mailbox may go");
+	put_orphan(s, box, 0);
+	ok(dies(store_mailbox_delete, s, box), "one with an orphan may not");
+	store_abort(s);
+	store_close(s);
+}
+
 static void test_uids(void)
 {
 	struct store *s = reopen(NULL);
@@ -543,6 +640,8 @@ int main(void)
 	test_identity_record();
 	test_alike();
 	test_emailids();
+	test_orphans();
+	test_invariants();
 	test_uids();
 	test_projections();
 	char command[100];

@@ -12,6 +12,8 @@
 #define MAILBOXES 4
 #define BODIES 40
 #define UIDS 200
+#define SIZES 6
+#define SIZE_STEP 777
 #define ROUNDS 400
 
 struct model_message {
@@ -19,6 +21,9 @@ struct model_message {
 	uint32_t mailbox, uid, state, system;
 	uint64_t size, body;
 	int base; /* 0 none */
+	int date; /* place in `dates` */
+	int emailid; /* place in `emailids` */
+	uint8_t message_id; /* all its octets */
 	bool label;
 };
 static struct model {
@@ -29,6 +34,13 @@ static struct model {
 
 static char state[] = "/tmp/store-model.XXXXXX";
 static uint32_t mailboxes[MAILBOXES];
+/* Few, so that many messages are alike. */
+static const int64_t dates[] = { 0, 1, -1, INT64_MAX, INT64_MIN };
+#define DATES ((int)(sizeof dates / sizeof *dates))
+#define X63 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define X255 X63 X63 X63 X63 "xxx"
+static const char *const emailids[] = { NULL, "M1", "M12", "M", X255, X255 "x", X255 "y", "" };
+#define EMAILIDS ((int)(sizeof emailids / sizeof *emailids))
 static uint64_t random_state = 88172645463325252u;
 
 static uint32_t pick(uint32_t below)
@@ -99,16 +111,17 @@ static bool base_is_free(int base)
 
 static void change(struct model_message *m)
 {
-	uint32_t what = pick(7), uid = 1 + pick(UIDS), mailbox = mailboxes[pick(MAILBOXES)];
+	uint32_t what = pick(11), uid = 1 + pick(UIDS), mailbox = mailboxes[pick(MAILBOXES)];
 	int base = (int)pick(1000);
 	if (what == 0)
 		m->uid = 0;
 	if (what == 1 && uid_is_free(mailbox, uid)) {
 		m->mailbox = mailbox;
 		m->uid = uid;
+		m->state &= ~(uint32_t)STORE_ORPHAN;
 	}
 	if (what == 2)
-		m->state ^= 1u << pick(4);
+		m->state ^= 1u << pick(7);
 	if (what == 3)
 		m->system = pick(64);
 	if (what == 4 && (base == 0 || base_is_free(base)))
@@ -116,7 +129,18 @@ static void change(struct model_message *m)
 	if (what == 5)
 		m->body = now.bodies[pick(BODIES)];
 	if (what == 6)
-		m->size = pick(100000);
+		m->size = pick(SIZES) * SIZE_STEP;
+	if (what == 7) {
+		m->state |= STORE_ORPHAN;
+		m->uid = 0;
+		m->mailbox = pick(4) == 0 ? mailbox : m->mailbox;
+	}
+	if (what == 8)
+		m->date = (int)pick(DATES);
+	if (what == 9)
+		m->emailid = (int)pick(EMAILIDS);
+	if (what == 10)
+		m->message_id = (uint8_t)pick(3);
 	if (pick(4) == 0)
 		m->label = !m->label;
 }
@@ -134,6 +158,9 @@ static void put_message(struct store *s, uint64_t number)
 	out.shown.system = MAIL_SEEN;
 	out.size = m->size;
 	out.body = m->body;
+	out.date = dates[m->date];
+	out.emailid = m->emailid != 0 ? mem_copy(emailids[m->emailid]) : NULL;
+	memset(out.message_id, m->message_id, sizeof out.message_id);
 	if (m->label)
 		mail_flags_add(&out.flags, slice_of(number % 2 ? "$Label1" : "other"));
 	char base[32];
@@ -174,14 +201,23 @@ static void operate(struct store *s)
 	}
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
 static bool same(const struct model_message *m, const struct store_message *got)
 {
 	char base[32];
+	uint8_t message_id[sizeof got->message_id];
 	base_name(m->base, base);
+	memset(message_id, m->message_id, sizeof message_id);
 	return got->mailbox == m->mailbox && got->uid == m->uid && got->state == m->state &&
 		got->flags.system == m->system && got->size == m->size && got->body == m->body &&
-		got->flags.count == m->label &&
-		(m->base == 0 ? got->base == NULL : got->base != NULL && strcmp(got->base, base) == 0);
+		got->flags.count == m->label && got->date == dates[m->date] &&
+		same_text(got->emailid, emailids[m->emailid]) &&
+		memcmp(got->message_id, message_id, sizeof message_id) == 0 &&
+		same_text(got->base, m->base != 0 ? base : NULL);
 }
 
 static int check_messages(struct store *s)
@@ -206,6 +242,61 @@ static int check_messages(struct store *s)
 	return wrong;
 }
 
+/* The walks over what may be the same mail, each against a look at every message of the model. */
+static int check_alike(struct store *s, int date, uint64_t size)
+{
+	struct store_message got;
+	uint64_t after = 0;
+	int wrong = 0;
+	store_message_init(&got);
+	for (uint64_t i = 1; i <= now.last; i++) {
+		const struct model_message *m = &now.messages[i];
+		if (!m->there || m->date != date || m->size != size)
+			continue;
+		wrong += !store_alike_next(s, dates[date], size, after, &got) || got.number != i ||
+			!same(m, &got);
+		after = i;
+	}
+	wrong += store_alike_next(s, dates[date], size, after, &got);
+	store_message_release(&got);
+	return wrong;
+}
+
+static int check_emailid(struct store *s, int emailid)
+{
+	struct store_message got;
+	uint64_t after = 0;
+	int wrong = 0;
+	store_message_init(&got);
+	for (uint64_t i = 1; i <= now.last; i++) {
+		if (!now.messages[i].there || now.messages[i].emailid != emailid)
+			continue;
+		wrong += !store_emailid_next(s, emailids[emailid], after, &got) || got.number != i;
+		after = i;
+	}
+	wrong += store_emailid_next(s, emailids[emailid], after, &got);
+	store_message_release(&got);
+	return wrong;
+}
+
+static int check_orphans(struct store *s, uint32_t mailbox)
+{
+	struct store_message got;
+	uint64_t after = 0;
+	int wrong = 0;
+	store_message_init(&got);
+	for (uint64_t i = 1; i <= now.last; i++) {
+		const struct model_message *m = &now.messages[i];
+		if (!m->there || m->mailbox != mailbox || (m->state & STORE_ORPHAN) == 0)
+			continue;
+		wrong += !store_orphan_next(s, mailbox, after, &got) || got.number != i;
+		after = i;
+	}
+	wrong += store_orphan_next(s, mailbox, after, &got);
+	store_message_release(&got);
+	return wrong;
+}
+
 /* What the model says of a mailbox, and the walks and counts of the store. */
 static int check_mailbox(struct store *s, uint32_t mailbox)
 {
@@ -214,7 +305,7 @@ static int check_mailbox(struct store *s, uint32_t mailbox)
 	uint32_t half = 1 + pick(UIDS), below = 0, uid = 0;
 	for (uint64_t i = 1; i <= now.last; i++) {
 		const struct model_message *m = &now.messages[i];
-		if (!m->there || m->mailbox != mailbox)
+		if (!m->there || m->mailbox != mailbox || (m->state & STORE_ORPHAN) != 0)
 			continue;
 		bool is_owed = (m->state & STORE_BODY_OWED) != 0 && m->uid != 0;
 		want.messages++;
@@ -270,7 +361,11 @@ static int check(struct store *s)
 {
 	int wrong = check_messages(s) + check_bodies(s);
 	for (int i = 0; i < MAILBOXES; i++)
-		wrong += check_mailbox(s, mailboxes[i]);
+		wrong += check_mailbox(s, mailboxes[i]) + check_orphans(s, mailboxes[i]);
+	for (int i = 0; i < DATES * SIZES; i++)
+		wrong += check_alike(s, i / SIZES, (uint64_t)(i % SIZES) * SIZE_STEP);
+	for (int i = 1; i < EMAILIDS; i++)
+		wrong += check_emailid(s, i);
 	return wrong;
 }
 
