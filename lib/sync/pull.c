@@ -16,68 +16,11 @@
  *   round trip and never a message. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "sync/private.h"
+#include "sync/pull_private.h"
 
 #define DESCRIPTOR "(UID FLAGS INTERNALDATE RFC822.SIZE)"
 #define SET_OCTETS 7000 /* of a UID set in one command line (C6) */
-
-/* One FETCH response: flags, and the rest where it is a whole descriptor. */
-struct item {
-	uint32_t uid;
-	uint32_t system;
-	uint32_t keywords, keywords_len; /* in pull.keywords */
-	bool whole;
-	int64_t date;
-	uint64_t size;
-};
-
-/* A command in flight; `first` to `last` (0: "*") where it asks for new descriptors. */
-struct ask {
-	struct pull *pull;
-	struct ask *next;
-	uint32_t first, last;
-	unsigned row;
-};
-
-#define ROWS 5
-
-struct pull {
-	struct visit visit; /* first */
-	struct pull *next;  /* of those with something to apply */
-	enum {
-		PULL_ASKING,
-		PULL_ANSWERED,  /* all there, waits to be applied and finished */
-		PULL_RESETTING, /* the cache is being emptied */
-		PULL_OVER
-	} state;
-	struct plan_pull plan;
-	struct plan_selected sel;
-	bool trusted;      /* SELECT was answered OK and is of our record */
-	bool condstore;    /* the server's mod-sequences may be believed */
-	unsigned row, judged; /* the next to be sent, and to be judged */
-	bool sent[ROWS];
-	unsigned unanswered[ROWS];
-	bool refused[ROWS];   /* a command of this row was answered NO or BAD */
-	struct ask *asks;
-	bool has_refusal;
-	enum imap_code refusal_code;
-	char refusal[200];
-
-	struct item *items;
-	size_t count, size, applied;
-	struct buf keywords;
-	struct uids fresh;    /* whole descriptors in the inbox, not applied */
-	struct uids answered; /* ranges of new descriptors answered OK */
-	struct uids seen;     /* PLAN_PLAIN: old UIDs that answered */
-	struct uids gone;     /* told or found to be gone, not applied */
-	struct uids wanted;   /* "fill": UIDs listed and not known */
-	struct uids listed;
-	bool has_list, repaired, short_of_exists;
-	struct reset *reset;
-	bool pending;         /* in s->pulls */
-};
 
 struct row {
 	const char *name;
@@ -88,13 +31,7 @@ struct row {
 	bool (*recv)(struct pull *p);
 };
 
-static struct sync *pull_sync(struct pull *p)
-{
-	return p->visit.box->sync;
-}
-
-/* Puts the pull on the list of those that the next transaction looks at. */
-static void pull_pend(struct pull *p)
+void pull_pend(struct pull *p)
 {
 	struct sync *s = pull_sync(p);
 
@@ -106,19 +43,7 @@ static void pull_pend(struct pull *p)
 	account_mark(s);
 }
 
-static void pull_forget_inbox(struct pull *p)
-{
-	struct sync *s = pull_sync(p);
-
-	s->inbox_items -= p->count - p->applied;
-	p->applied = p->count = 0;
-	buf_clear(&p->keywords);
-	uids_clear(&p->fresh);
-	uids_clear(&p->gone);
-}
-
-/* The pull ends here: the mailbox is left as the store has it. */
-static void pull_leave(struct pull *p, enum box_state state)
+void pull_leave(struct pull *p, enum box_state state)
 {
 	pull_forget_inbox(p);
 	p->state = PULL_OVER;
@@ -463,10 +388,9 @@ static bool recv_list(struct pull *p)
 		note_refusal(p, "list its UIDs");
 		return false;
 	}
-	if (!p->has_list && p->sel.exists > 0) {
-		p->short_of_exists = true; /* an OK without an answer is not an empty mailbox */
+	/* An OK without an answer is not an empty mailbox: pull_finish tells that it is not whole. */
+	if (!p->has_list && p->sel.exists > 0)
 		return true;
-	}
 	uids_init(&known);
 	store_known_uids(pull_sync(p)->store, box->rec.id, &known);
 	uids_add_all(&known, &p->fresh);
@@ -492,7 +416,6 @@ static bool due_fill(struct pull *p)
 
 static void send_fill(struct pull *p)
 {
-	p->repaired = true;
 	select_again(p);
 	send_fetch_set(p, &p->wanted, DESCRIPTOR);
 }
@@ -536,353 +459,6 @@ void pull_step(struct pull *p)
 			p->judged++;
 		}
 	}
-}
-
-/* Untagged responses */
-
-static void keep_item(struct pull *p, const struct imap_resp *r)
-{
-	const uint32_t whole = IMAP_HAS_DATE | IMAP_HAS_SIZE;
-	struct item *it;
-
-	if (p->count == p->size) {
-		p->size = p->size ? 2 * p->size : 64;
-		p->items = mem_grow(p->items, p->size, sizeof *p->items);
-	}
-	it = &p->items[p->count++];
-	memset(it, 0, sizeof *it);
-	it->uid = r->fetch.uid;
-	it->system = r->fetch.flags.system;
-	it->whole = (r->fetch.items & whole) == whole;
-	it->date = r->fetch.date;
-	it->size = r->fetch.size;
-	it->keywords = (uint32_t)p->keywords.len;
-	for (size_t i = 0; i < r->fetch.flags.count; i++) {
-		buf_add_slice(&p->keywords, r->fetch.flags.keywords[i]);
-		buf_add_char(&p->keywords, ' ');
-	}
-	it->keywords_len = (uint32_t)(p->keywords.len - it->keywords);
-	pull_sync(p)->inbox_items++;
-}
-
-static void on_fetch(struct pull *p, const struct imap_resp *r)
-{
-	uint32_t uid = r->fetch.uid;
-	bool whole = (r->fetch.items & IMAP_HAS_DATE) && (r->fetch.items & IMAP_HAS_SIZE);
-
-	if (!(r->fetch.items & IMAP_HAS_UID) || !(r->fetch.items & IMAP_HAS_FLAGS))
-		return; /* no UID: never applied by number (C8) */
-	if (uid <= p->plan.old_last)
-		uids_add(&p->seen, uid);
-	else if (!whole)
-		return; /* not a descriptor; if it was new, "new" brings one */
-	else if (!p->plan.ask_new && !uids_has(&p->wanted, uid))
-		return;
-	if (whole && (uid > p->plan.old_last || uids_has(&p->wanted, uid)))
-		uids_add(&p->fresh, uid);
-	keep_item(p, r);
-	if (p->trusted && p->count - p->applied >= BATCH_MESSAGES)
-		pull_pend(p);
-}
-
-static void on_cond(struct pull *p, const struct imap_resp *r)
-{
-	switch (r->cond.code) {
-	case IMAP_UIDVALIDITY:
-		/* Selected once more for a later row, and it is another mailbox now: from the start. */
-		if (p->trusted && r->cond.code_number != p->visit.box->rec.uidvalidity)
-			pull_leave(p, BOX_TO_PULL);
-		p->sel.uidvalidity = r->cond.code_number;
-		break;
-	case IMAP_UIDNEXT:
-		p->sel.uidnext = (uint32_t)r->cond.code_number;
-		break;
-	case IMAP_HIGHESTMODSEQ:
-		p->sel.highestmodseq = r->cond.code_number;
-		break;
-	case IMAP_NOMODSEQ:
-		p->sel.nomodseq = true;
-		break;
-	case IMAP_UIDNOTSTICKY:
-		p->sel.uidvalidity = 0;
-		break;
-	default:
-		break;
-	}
-}
-
-static void pull_untagged(struct visit *v, const struct imap_resp *r)
-{
-	struct pull *p = (struct pull *)v;
-	uint64_t n;
-
-	if (p->state != PULL_ASKING)
-		return;
-	switch (r->kind) {
-	case IMAP_COND:
-		on_cond(p, r);
-		break;
-	case IMAP_EXISTS:
-		p->sel.exists = r->number;
-		p->sel.has_exists = true;
-		break;
-	case IMAP_EXPUNGE:
-		if (p->sel.exists > 0)
-			p->sel.exists--; /* which UID it was, "list" will tell */
-		break;
-	case IMAP_VANISHED:
-		uids_add_all(&p->gone, r->vanished.uids);
-		n = uids_count(r->vanished.uids);
-		if (!r->vanished.earlier)
-			p->sel.exists = n < p->sel.exists ? p->sel.exists - (uint32_t)n : 0;
-		break;
-	case IMAP_FETCH:
-		on_fetch(p, r);
-		break;
-	case IMAP_SEARCH:
-	case IMAP_ESEARCH:
-		uids_add_all(&p->listed, r->search.uids);
-		p->has_list = true;
-		break;
-	default:
-		break;
-	}
-}
-
-/* Applying the inbox: in a transaction. */
-
-static void owe(struct pull *p, struct store_message *m)
-{
-	struct sync *s = pull_sync(p);
-
-	m->state |= STORE_BODY_OWED;
-	p->visit.box->may_owe = true;
-	p->visit.box->result.bodies++;
-	s->progress.messages++;
-	s->progress.octets += m->size;
-}
-
-static void item_flags(struct pull *p, const struct item *it, struct mail_flags *flags)
-{
-	if (it->keywords_len)
-		mail_flags_parse(flags,
-			(struct slice){ p->keywords.data + it->keywords, it->keywords_len });
-	flags->system |= it->system;
-}
-
-static void apply_new(struct pull *p, struct store_message *m, const struct item *it)
-{
-	struct box *box = p->visit.box;
-	struct sync *s = pull_sync(p);
-
-	store_message_release(m);
-	store_message_init(m);
-	m->mailbox = box->rec.id;
-	m->uid = it->uid;
-	m->date = it->date;
-	m->size = it->size;
-	item_flags(p, it, &m->flags);
-	if (plan_wants_body(&box->rules, s->now, m->date, m->size, m->flags.system))
-		owe(p, m);
-	box->result.added++;
-	store_message_put(s->store, m);
-}
-
-/* The Maildir follows: shown becomes agreed, and where that changes the file's name, a projection
- * says so. Nobody's pending change is overwritten: the file is renamed by the difference (project.c). */
-static void apply_flags(struct pull *p, struct store_message *m, const struct mail_flags *flags)
-{
-	struct box *box = p->visit.box;
-	struct sync *s = pull_sync(p);
-	struct store_projection proj;
-
-	mail_flags_copy(&m->flags, flags);
-	if (!(m->state & (STORE_SHOWN | STORE_BODY_OWED)) &&
-		plan_wants_body(&box->rules, s->now, m->date, m->size, flags->system)) {
-		owe(p, m);
-		if (m->uid <= box->haul_after)
-			box->haul_after = m->uid - 1;
-	}
-	if (m->state & STORE_SHOWN) {
-		if (m->shown.system != flags->system) {
-			store_projection_init(&proj);
-			proj.kind = STORE_RENAME;
-			proj.message = m->number;
-			proj.mailbox = m->shown_mailbox;
-			proj.old_system = m->shown.system;
-			proj.old_new = m->state & STORE_SHOWN_NEW;
-			buf_add_str(&proj.base, m->base);
-			batch_project(s, &proj);
-			m->state &= ~(uint32_t)STORE_SHOWN_NEW;
-		}
-		mail_flags_copy(&m->shown, flags);
-	}
-	box->result.flagged++;
-	store_message_put(s->store, m);
-}
-
-static void apply_item(struct pull *p, struct store_message *m, const struct item *it)
-{
-	struct sync *s = pull_sync(p);
-	struct mail_flags flags;
-
-	if (!store_message_by_uid(s->store, p->visit.box->rec.id, it->uid, m)) {
-		if (it->whole && uids_has(&p->fresh, it->uid))
-			apply_new(p, m, it);
-		return;
-	}
-	mail_flags_init(&flags);
-	item_flags(p, it, &flags);
-	if (!mail_flags_equal(&flags, &m->flags))
-		apply_flags(p, m, &flags);
-	mail_flags_release(&flags);
-}
-
-static void apply_gone_message(struct pull *p, struct store_message *m)
-{
-	struct sync *s = pull_sync(p);
-	struct store_projection proj;
-
-	if (m->state & STORE_SHOWN) {
-		store_projection_init(&proj);
-		proj.kind = STORE_REMOVE;
-		proj.message = m->number;
-		proj.mailbox = m->shown_mailbox;
-		proj.old_system = m->shown.system;
-		proj.old_new = m->state & STORE_SHOWN_NEW;
-		buf_add_str(&proj.base, m->base);
-		batch_project(s, &proj);
-	}
-	p->visit.box->result.removed++;
-	store_message_delete(s->store, m->number);
-}
-
-/* True where more is left. */
-static bool apply_gone(struct pull *p, struct store_message *m, unsigned *limit)
-{
-	struct sync *s = pull_sync(p);
-
-	while (!uids_is_empty(&p->gone)) {
-		struct uid_range r = p->gone.ranges[0];
-		uint32_t at = r.first - 1;
-
-		while (*limit > 0 && store_message_next(s->store, p->visit.box->rec.id, at, m) &&
-			m->uid <= r.last) {
-			at = m->uid;
-			apply_gone_message(p, m);
-			--*limit;
-		}
-		if (*limit == 0) {
-			if (at >= r.first)
-				uids_remove_range(&p->gone, r.first, at);
-			return true;
-		}
-		uids_remove_range(&p->gone, r.first, r.last);
-	}
-	return false;
-}
-
-/* S3: only answered ranges, without a gap. */
-static void raise_lastseen(struct pull *p)
-{
-	struct box *box = p->visit.box;
-
-	for (size_t i = 0; i < p->answered.count; i++) {
-		struct uid_range r = p->answered.ranges[i];
-		if (box->rec.lastseen < UID_MAX && r.first <= box->rec.lastseen + 1 &&
-			r.last > box->rec.lastseen) {
-			box->rec.lastseen = r.last;
-			box->rec_changed = true;
-		}
-	}
-}
-
-/* Everything asked for is in the store: what the mailbox was at this SELECT may be noted (S7). */
-static void pull_finish(struct pull *p)
-{
-	struct box *box = p->visit.box;
-	struct sync *s = pull_sync(p);
-	uint64_t known = store_mailbox_counts(s->store, box->rec.id).messages;
-	bool whole = p->sel.has_exists && known == p->sel.exists && !box->rules.old_skip;
-	bool modseq = p->condstore && !p->sel.nomodseq;
-
-	box->rec.uidnext = p->sel.uidnext ? p->sel.uidnext : p->plan.uidnext;
-	if (whole) {
-		box->rec.messages = (uint32_t)known;
-		box->rec.highestmodseq = modseq ? p->sel.highestmodseq : 0;
-		box->rec.state |= STORE_MAILBOX_WHOLE;
-		box->rec.state &= ~(uint32_t)STORE_MAILBOX_SUSPECT;
-	} else if (!box->rules.old_skip) {
-		box->rec.state &= ~(uint32_t)STORE_MAILBOX_WHOLE;
-		account_note(s, SYNC_WARNING, box->rec.name,
-			"the server speaks of %lu messages and lists %llu; it is looked at again next time",
-			(unsigned long)p->sel.exists, (unsigned long long)known);
-	}
-	box->rec.synced = s->now;
-	box->rec_changed = true;
-	if (box->pulls == 1)
-		s->progress.mailboxes_done++;
-	pull_leave(p, BOX_IDLE);
-	box_pull_again(box);
-}
-
-static bool apply_reset(struct pull *p, unsigned limit)
-{
-	struct box *box = p->visit.box;
-
-	if (reset_some(p->reset, limit))
-		return true;
-	reset_free(p->reset);
-	p->reset = NULL;
-	box->rec.uidvalidity = p->sel.uidvalidity;
-	box->rec.uidnext = box->rec.messages = box->rec.lastseen = 0;
-	box->rec.highestmodseq = 0;
-	box->rec.state &= ~(uint32_t)STORE_MAILBOX_WHOLE;
-	box->rec_changed = true;
-	box->by_select = false;
-	box->haul_after = 0;
-	pull_leave(p, BOX_TO_PULL);
-	return false;
-}
-
-bool pull_apply(struct pull *p, unsigned limit)
-{
-	struct sync *s = pull_sync(p);
-	struct store_message m;
-	bool more;
-
-	if (p->state == PULL_RESETTING)
-		return apply_reset(p, limit);
-	if (!p->trusted || p->state == PULL_OVER)
-		return false;
-	store_message_init(&m);
-	while (p->applied < p->count && limit > 0) {
-		const struct item *it = &p->items[p->applied++];
-		apply_item(p, &m, it);
-		uids_remove_range(&p->fresh, it->uid, it->uid);
-		s->inbox_items--;
-		limit--;
-	}
-	more = p->applied < p->count || apply_gone(p, &m, &limit);
-	store_message_release(&m);
-	if (more)
-		return true;
-	p->applied = p->count = 0;
-	buf_clear(&p->keywords);
-	raise_lastseen(p);
-	if (p->state == PULL_ANSWERED)
-		pull_finish(p);
-	return false;
-}
-
-bool pull_is_over(const struct pull *p)
-{
-	return p->state == PULL_OVER;
-}
-
-bool pull_wants_apply(const struct pull *p)
-{
-	return p->state == PULL_ANSWERED || p->state == PULL_RESETTING;
 }
 
 /* Its life */

@@ -1,0 +1,238 @@
+/* Pull, the transaction: what the inbox holds becomes records, and projections where the Maildir has
+ * to follow. Each piece is true by itself, so it may be applied before the rest has come; what the
+ * mailbox was as a whole (mod-sequence, MESSAGES) is written last, by pull_finish. */
+#include "sync/pull_private.h"
+
+static void owe(struct pull *p, struct store_message *m)
+{
+	struct sync *s = pull_sync(p);
+
+	m->state |= STORE_BODY_OWED;
+	p->visit.box->may_owe = true;
+	p->visit.box->result.bodies++;
+	s->progress.messages++;
+	s->progress.octets += m->size;
+}
+
+static void item_flags(struct pull *p, const struct item *it, struct mail_flags *flags)
+{
+	if (it->keywords_len)
+		mail_flags_parse(flags,
+			(struct slice){ p->keywords.data + it->keywords, it->keywords_len });
+	flags->system |= it->system;
+}
+
+static void apply_new(struct pull *p, struct store_message *m, const struct item *it)
+{
+	struct box *box = p->visit.box;
+	struct sync *s = pull_sync(p);
+
+	store_message_release(m);
+	store_message_init(m);
+	m->mailbox = box->rec.id;
+	m->uid = it->uid;
+	m->date = it->date;
+	m->size = it->size;
+	item_flags(p, it, &m->flags);
+	if (plan_wants_body(&box->rules, s->now, m->date, m->size, m->flags.system))
+		owe(p, m);
+	box->result.added++;
+	store_message_put(s->store, m);
+}
+
+/* The Maildir follows: shown becomes agreed, and where that changes the file's name, a projection
+ * says so. Nobody's pending change is overwritten: the file is renamed by the difference (project.c). */
+static void apply_flags(struct pull *p, struct store_message *m, const struct mail_flags *flags)
+{
+	struct box *box = p->visit.box;
+	struct sync *s = pull_sync(p);
+	struct store_projection proj;
+
+	mail_flags_copy(&m->flags, flags);
+	if (!(m->state & (STORE_SHOWN | STORE_BODY_OWED)) &&
+		plan_wants_body(&box->rules, s->now, m->date, m->size, flags->system)) {
+		owe(p, m);
+		if (m->uid <= box->haul_after)
+			box->haul_after = m->uid - 1;
+	}
+	if (m->state & STORE_SHOWN) {
+		if (m->shown.system != flags->system) {
+			store_projection_init(&proj);
+			proj.kind = STORE_RENAME;
+			proj.message = m->number;
+			proj.mailbox = m->shown_mailbox;
+			proj.old_system = m->shown.system;
+			proj.old_new = m->state & STORE_SHOWN_NEW;
+			buf_add_str(&proj.base, m->base);
+			batch_project(s, &proj);
+			m->state &= ~(uint32_t)STORE_SHOWN_NEW;
+		}
+		mail_flags_copy(&m->shown, flags);
+	}
+	box->result.flagged++;
+	store_message_put(s->store, m);
+}
+
+static void apply_item(struct pull *p, struct store_message *m, const struct item *it)
+{
+	struct sync *s = pull_sync(p);
+	struct mail_flags flags;
+
+	if (!store_message_by_uid(s->store, p->visit.box->rec.id, it->uid, m)) {
+		if (it->whole && uids_has(&p->fresh, it->uid))
+			apply_new(p, m, it);
+		return;
+	}
+	mail_flags_init(&flags);
+	item_flags(p, it, &flags);
+	if (!mail_flags_equal(&flags, &m->flags))
+		apply_flags(p, m, &flags);
+	mail_flags_release(&flags);
+}
+
+static void apply_gone_message(struct pull *p, struct store_message *m)
+{
+	struct sync *s = pull_sync(p);
+	struct store_projection proj;
+
+	if (m->state & STORE_SHOWN) {
+		store_projection_init(&proj);
+		proj.kind = STORE_REMOVE;
+		proj.message = m->number;
+		proj.mailbox = m->shown_mailbox;
+		proj.old_system = m->shown.system;
+		proj.old_new = m->state & STORE_SHOWN_NEW;
+		buf_add_str(&proj.base, m->base);
+		batch_project(s, &proj);
+	}
+	p->visit.box->result.removed++;
+	store_message_delete(s->store, m->number);
+}
+
+/* True where more is left. */
+static bool apply_gone(struct pull *p, struct store_message *m, unsigned *limit)
+{
+	struct sync *s = pull_sync(p);
+
+	while (!uids_is_empty(&p->gone)) {
+		struct uid_range r = p->gone.ranges[0];
+		uint32_t at = r.first - 1;
+
+		while (*limit > 0 && store_message_next(s->store, p->visit.box->rec.id, at, m) &&
+			m->uid <= r.last) {
+			at = m->uid;
+			apply_gone_message(p, m);
+			--*limit;
+		}
+		if (*limit == 0) {
+			if (at >= r.first)
+				uids_remove_range(&p->gone, r.first, at);
+			return true;
+		}
+		uids_remove_range(&p->gone, r.first, r.last);
+	}
+	return false;
+}
+
+/* S3: only answered ranges, without a gap. */
+static void raise_lastseen(struct pull *p)
+{
+	struct box *box = p->visit.box;
+
+	for (size_t i = 0; i < p->answered.count; i++) {
+		struct uid_range r = p->answered.ranges[i];
+		if (box->rec.lastseen < UID_MAX && r.first <= box->rec.lastseen + 1 &&
+			r.last > box->rec.lastseen) {
+			box->rec.lastseen = r.last;
+			box->rec_changed = true;
+		}
+	}
+}
+
+/* Everything asked for is in the store: what the mailbox was at this SELECT may be noted (S7). */
+static void pull_finish(struct pull *p)
+{
+	struct box *box = p->visit.box;
+	struct sync *s = pull_sync(p);
+	uint64_t known = store_mailbox_counts(s->store, box->rec.id).messages;
+	bool whole = p->sel.has_exists && known == p->sel.exists && !box->rules.old_skip;
+	bool modseq = p->condstore && !p->sel.nomodseq;
+
+	box->rec.uidnext = p->sel.uidnext ? p->sel.uidnext : p->plan.uidnext;
+	if (whole) {
+		box->rec.messages = (uint32_t)known;
+		box->rec.highestmodseq = modseq ? p->sel.highestmodseq : 0;
+		box->rec.state |= STORE_MAILBOX_WHOLE;
+		box->rec.state &= ~(uint32_t)STORE_MAILBOX_SUSPECT;
+	} else if (!box->rules.old_skip) {
+		box->rec.state &= ~(uint32_t)STORE_MAILBOX_WHOLE;
+		account_note(s, SYNC_WARNING, box->rec.name,
+			"the server speaks of %lu messages and lists %llu; it is looked at again next time",
+			(unsigned long)p->sel.exists, (unsigned long long)known);
+	}
+	box->rec.synced = s->now;
+	box->rec_changed = true;
+	if (box->pulls == 1)
+		s->progress.mailboxes_done++;
+	pull_leave(p, BOX_IDLE);
+	box_pull_again(box);
+}
+
+static bool apply_reset(struct pull *p, unsigned limit)
+{
+	struct box *box = p->visit.box;
+
+	if (reset_some(p->reset, limit))
+		return true;
+	reset_free(p->reset);
+	p->reset = NULL;
+	box->rec.uidvalidity = p->sel.uidvalidity;
+	box->rec.uidnext = box->rec.messages = box->rec.lastseen = 0;
+	box->rec.highestmodseq = 0;
+	box->rec.state &= ~(uint32_t)STORE_MAILBOX_WHOLE;
+	box->rec_changed = true;
+	box->by_select = false;
+	box->haul_after = 0;
+	pull_leave(p, BOX_TO_PULL);
+	return false;
+}
+
+bool pull_apply(struct pull *p, unsigned limit)
+{
+	struct sync *s = pull_sync(p);
+	struct store_message m;
+	bool more;
+
+	if (p->state == PULL_RESETTING)
+		return apply_reset(p, limit);
+	if (!p->trusted || p->state == PULL_OVER)
+		return false;
+	store_message_init(&m);
+	while (p->applied < p->count && limit > 0) {
+		const struct item *it = &p->items[p->applied++];
+		apply_item(p, &m, it);
+		uids_remove_range(&p->fresh, it->uid, it->uid);
+		s->inbox_items--;
+		limit--;
+	}
+	more = p->applied < p->count || apply_gone(p, &m, &limit);
+	store_message_release(&m);
+	if (more)
+		return true;
+	p->applied = p->count = 0;
+	buf_clear(&p->keywords);
+	raise_lastseen(p);
+	if (p->state == PULL_ANSWERED)
+		pull_finish(p);
+	return false;
+}
+
+bool pull_is_over(const struct pull *p)
+{
+	return p->state == PULL_OVER;
+}
+
+bool pull_wants_apply(const struct pull *p)
+{
+	return p->state == PULL_ANSWERED || p->state == PULL_RESETTING;
+}

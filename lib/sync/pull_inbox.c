@@ -1,0 +1,125 @@
+/* Pull, the inbox: untagged responses are kept and counted here, and decide nothing. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/pull_private.h"
+
+static void keep_item(struct pull *p, const struct imap_resp *r)
+{
+	const uint32_t whole = IMAP_HAS_DATE | IMAP_HAS_SIZE;
+	struct item *it;
+
+	if (p->count == p->size) {
+		p->size = p->size ? 2 * p->size : 64;
+		p->items = mem_grow(p->items, p->size, sizeof *p->items);
+	}
+	it = &p->items[p->count++];
+	memset(it, 0, sizeof *it);
+	it->uid = r->fetch.uid;
+	it->system = r->fetch.flags.system;
+	it->whole = (r->fetch.items & whole) == whole;
+	it->date = r->fetch.date;
+	it->size = r->fetch.size;
+	it->keywords = (uint32_t)p->keywords.len;
+	for (size_t i = 0; i < r->fetch.flags.count; i++) {
+		buf_add_slice(&p->keywords, r->fetch.flags.keywords[i]);
+		buf_add_char(&p->keywords, ' ');
+	}
+	it->keywords_len = (uint32_t)(p->keywords.len - it->keywords);
+	pull_sync(p)->inbox_items++;
+}
+
+static void on_fetch(struct pull *p, const struct imap_resp *r)
+{
+	uint32_t uid = r->fetch.uid;
+	bool whole = (r->fetch.items & IMAP_HAS_DATE) && (r->fetch.items & IMAP_HAS_SIZE);
+
+	if (!(r->fetch.items & IMAP_HAS_UID) || !(r->fetch.items & IMAP_HAS_FLAGS))
+		return; /* no UID: never applied by number (C8) */
+	if (uid <= p->plan.old_last)
+		uids_add(&p->seen, uid);
+	else if (!whole)
+		return; /* not a descriptor; if it was new, "new" brings one */
+	else if (!p->plan.ask_new && !uids_has(&p->wanted, uid))
+		return;
+	if (whole && (uid > p->plan.old_last || uids_has(&p->wanted, uid)))
+		uids_add(&p->fresh, uid);
+	keep_item(p, r);
+	if (p->trusted && p->count - p->applied >= BATCH_MESSAGES)
+		pull_pend(p);
+}
+
+static void on_cond(struct pull *p, const struct imap_resp *r)
+{
+	switch (r->cond.code) {
+	case IMAP_UIDVALIDITY:
+		/* Selected once more for a later row, and it is another mailbox now: from the start. */
+		if (p->trusted && r->cond.code_number != p->visit.box->rec.uidvalidity)
+			pull_leave(p, BOX_TO_PULL);
+		p->sel.uidvalidity = r->cond.code_number;
+		break;
+	case IMAP_UIDNEXT:
+		p->sel.uidnext = (uint32_t)r->cond.code_number;
+		break;
+	case IMAP_HIGHESTMODSEQ:
+		p->sel.highestmodseq = r->cond.code_number;
+		break;
+	case IMAP_NOMODSEQ:
+		p->sel.nomodseq = true;
+		break;
+	case IMAP_UIDNOTSTICKY:
+		p->sel.uidvalidity = 0;
+		break;
+	default:
+		break;
+	}
+}
+
+void pull_untagged(struct visit *v, const struct imap_resp *r)
+{
+	struct pull *p = (struct pull *)v;
+	uint64_t n;
+
+	if (p->state != PULL_ASKING)
+		return;
+	switch (r->kind) {
+	case IMAP_COND:
+		on_cond(p, r);
+		break;
+	case IMAP_EXISTS:
+		p->sel.exists = r->number;
+		p->sel.has_exists = true;
+		break;
+	case IMAP_EXPUNGE:
+		if (p->sel.exists > 0)
+			p->sel.exists--; /* which UID it was, "list" will tell */
+		break;
+	case IMAP_VANISHED:
+		uids_add_all(&p->gone, r->vanished.uids);
+		n = uids_count(r->vanished.uids);
+		if (!r->vanished.earlier)
+			p->sel.exists = n < p->sel.exists ? p->sel.exists - (uint32_t)n : 0;
+		break;
+	case IMAP_FETCH:
+		on_fetch(p, r);
+		break;
+	case IMAP_SEARCH:
+	case IMAP_ESEARCH:
+		uids_add_all(&p->listed, r->search.uids);
+		p->has_list = true;
+		break;
+	default:
+		break;
+	}
+}
+
+void pull_forget_inbox(struct pull *p)
+{
+	struct sync *s = pull_sync(p);
+
+	s->inbox_items -= p->count - p->applied;
+	p->applied = p->count = 0;
+	buf_clear(&p->keywords);
+	uids_clear(&p->fresh);
+	uids_clear(&p->gone);
+}

@@ -1,0 +1,77 @@
+/* What pull.c (rows), pull_inbox.c (responses) and pull_apply.c (transactions) share. */
+#ifndef SYNC_PULL_PRIVATE_H
+#define SYNC_PULL_PRIVATE_H
+
+#include "sync/private.h"
+
+#define ROWS 5
+
+/* One FETCH response: flags, and the rest where it is a whole descriptor. */
+struct item {
+	uint32_t uid;
+	uint32_t system;
+	uint32_t keywords, keywords_len; /* in pull.keywords */
+	bool whole;
+	int64_t date;
+	uint64_t size;
+};
+
+/* A command in flight; `first` to `last` (0: "*") where it asks for new descriptors. */
+struct ask {
+	struct pull *pull;
+	struct ask *next;
+	uint32_t first, last;
+	unsigned row;
+};
+
+struct pull {
+	struct visit visit; /* first */
+	struct pull *next;  /* of those with something to apply */
+	enum {
+		PULL_ASKING,
+		PULL_ANSWERED,  /* all there, waits to be applied and finished */
+		PULL_RESETTING, /* the cache is being emptied */
+		PULL_OVER
+	} state;
+	struct plan_pull plan;
+	struct plan_selected sel;
+	bool trusted;      /* SELECT was answered OK and is of our record */
+	bool condstore;    /* the server's mod-sequences may be believed */
+	unsigned row, judged; /* the next to be sent, and to be judged */
+	bool sent[ROWS];
+	unsigned unanswered[ROWS];
+	bool refused[ROWS];   /* a command of this row was answered NO or BAD */
+	struct ask *asks;
+	bool has_refusal;
+	enum imap_code refusal_code;
+	char refusal[200];
+
+	struct item *items;
+	size_t count, size, applied;
+	struct buf keywords;
+	struct uids fresh;    /* whole descriptors in the inbox, not applied */
+	struct uids answered; /* ranges of new descriptors answered OK */
+	struct uids seen;     /* PLAN_PLAIN: old UIDs that answered */
+	struct uids gone;     /* told or found to be gone, not applied */
+	struct uids wanted;   /* "fill": UIDs listed and not known */
+	struct uids listed;
+	bool has_list;
+	struct reset *reset;
+	bool pending;         /* in s->pulls */
+};
+
+static inline struct sync *pull_sync(const struct pull *p)
+{
+	return p->visit.box->sync;
+}
+
+/* Puts the pull on the list of those that the next transaction looks at. */
+void pull_pend(struct pull *p);
+/* The pull ends here: the mailbox is left as the store has it. */
+void pull_leave(struct pull *p, enum box_state state);
+
+/* pull_inbox.c */
+void pull_untagged(struct visit *v, const struct imap_resp *r);
+void pull_forget_inbox(struct pull *p);
+
+#endif
