@@ -39,6 +39,14 @@ void caps_forget(struct caps *caps)
 	buf_clear(&caps->text);
 }
 
+static bool is_avoided(const struct caps *caps, struct slice word)
+{
+	for (size_t i = 0; i < caps->avoid_count; i++)
+		if (slice_is_nocase(word, caps->avoid[i]))
+			return true;
+	return false;
+}
+
 static void note(struct caps *caps, struct slice word)
 {
 	for (size_t i = 0; i < IMAP_CAP_COUNT; i++)
@@ -52,6 +60,16 @@ static void note(struct caps *caps, struct slice word)
 		caps->has[IMAP_CAP_UTF8_ACCEPT] = true;
 }
 
+/* Also what another word stood for. ENABLE QRESYNC would enable CONDSTORE (RFC 7162 3.2.3). */
+static void forget_avoided(struct caps *caps)
+{
+	for (size_t i = 0; i < IMAP_CAP_COUNT; i++)
+		if (is_avoided(caps, slice_of(names[i])))
+			caps->has[i] = false;
+	if (is_avoided(caps, slice_of("CONDSTORE")))
+		caps->has[IMAP_CAP_QRESYNC] = false;
+}
+
 void caps_parse(struct caps *caps, struct slice list)
 {
 	struct slice rest = list, word;
@@ -60,10 +78,12 @@ void caps_parse(struct caps *caps, struct slice list)
 	caps->known = true;
 	buf_add_slice(&caps->text, list);
 	while (word_next(&rest, &word))
-		note(caps, word);
+		if (!is_avoided(caps, word))
+			note(caps, word);
 	if (caps->has[IMAP_CAP_IMAP4REV2])
 		for (size_t i = 0; i < sizeof rev2_holds / sizeof *rev2_holds; i++)
 			caps->has[rev2_holds[i]] = true;
+	forget_avoided(caps);
 }
 
 bool caps_auth(const struct caps *caps, const char *mechanism)
@@ -71,7 +91,7 @@ bool caps_auth(const struct caps *caps, const char *mechanism)
 	struct slice rest = buf_slice(&caps->text), word;
 
 	while (word_next(&rest, &word)) {
-		if (!slice_starts_nocase(word, "AUTH="))
+		if (!slice_starts_nocase(word, "AUTH=") || is_avoided(caps, word))
 			continue;
 		word.data += strlen("AUTH=");
 		word.len -= strlen("AUTH=");

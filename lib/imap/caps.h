@@ -8,6 +8,9 @@ struct caps {
 	bool known; /* told since the last caps_forget */
 	bool has[IMAP_CAP_COUNT];
 	struct buf text; /* as the server wrote it */
+	/* What counts as not offered; the owner's. */
+	const char *const *avoid;
+	size_t avoid_count;
 };
 
 void caps_init(struct caps *caps);
@@ -16,7 +19,7 @@ void caps_release(struct caps *caps);
 void caps_parse(struct caps *caps, struct slice list);
 /* After STARTTLS and after login nothing that was said before counts (C1). */
 void caps_forget(struct caps *caps);
-/* Is "AUTH=mechanism" offered? */
+/* Is "AUTH=mechanism" offered, and not to be avoided? */
 bool caps_auth(const struct caps *caps, const char *mechanism);
 
 #endif

@@ -52,6 +52,25 @@ void conn_fail(struct imap *c, enum err_class cls, const char *fmt, ...)
 	conn_end(c, &err);
 }
 
+/* Copied like the other strings of the options. */
+static void copy_avoid(struct imap *c, const struct imap_options *options)
+{
+	size_t count = options->avoid_count;
+	char **avoid = count > 0 ? mem_grow(NULL, count, sizeof *avoid) : NULL;
+
+	for (size_t i = 0; i < count; i++)
+		avoid[i] = mem_copy(options->avoid[i]);
+	c->caps.avoid = c->options.avoid = (const char *const *)avoid;
+	c->caps.avoid_count = count;
+}
+
+static void free_avoid(struct imap *c)
+{
+	for (size_t i = 0; i < c->options.avoid_count; i++)
+		free((char *)(uintptr_t)c->options.avoid[i]);
+	free((char **)(uintptr_t)c->options.avoid);
+}
+
 static void destroy(struct imap *c)
 {
 	frame_free(c->frame);
@@ -64,6 +83,7 @@ static void destroy(struct imap *c)
 	free((char *)(uintptr_t)c->options.auth);
 	free((char *)(uintptr_t)c->options.prefer);
 	free((char *)(uintptr_t)c->options.name);
+	free_avoid(c);
 	free(c);
 }
 
@@ -317,7 +337,10 @@ struct imap *imap_new(struct io *io, const struct imap_options *options,
 	c->timer = io_timer_new(io, on_timer, c);
 	io_work_init(&c->work, io, run, c);
 	pipe_init(&c->pipe, &pipe_events, c, c->options.name);
+	if (options->max_commands > 0)
+		c->pipe.commands_max = options->max_commands;
 	caps_init(&c->caps);
+	copy_avoid(c, options);
 	buf_init(&c->login.secret, 0);
 	c->stream = io_stream_connect(io, &options->target, &stream_events, c);
 	return c;

@@ -157,6 +157,12 @@ struct imap_options {
 	bool secret_is_token; /* OAUTHBEARER, XOAUTH2 */
 	enum { IMAP_COMPRESS_NO, IMAP_COMPRESS_YES, IMAP_COMPRESS_AUTO } compress;
 	bool pipeline_mailboxes; /* false: this server did not send [CLOSED] once (see on_closed) */
+	/* Capabilities that count as not offered, in any case: "QRESYNC", "AUTH=PLAIN" (Q55, Q60). Without
+	 * CONDSTORE there is no QRESYNC; without IMAP4rev2 nothing that only it holds. */
+	const char *const *avoid;
+	size_t avoid_count;
+	unsigned max_commands; /* in flight; 0: 400 (Q31) */
+	bool send_id;          /* name ourselves by ID where it is offered, before any command of the caller (Q82) */
 	double timeout_s;        /* of a quiet wait */
 	const char *name;        /* for the log: "work#1" */
 };
@@ -165,7 +171,7 @@ struct imap_options {
 struct imap_events {
 	/* The login needs the secret: imap_give_secret, now or later. Asked once a connection. */
 	void (*on_secret)(void *arg);
-	/* Logged in; capabilities are known; ENABLE was sent ahead of whatever the caller sends now. */
+	/* Logged in; capabilities are known; ENABLE and ID were sent ahead of whatever the caller sends now. */
 	void (*on_ready)(void *arg);
 	/* An untagged response. `box` is the mailbox whose it is (messages, and the codes of a SELECT),
 	 * or NULL (LIST, STATUS, and what cannot be attributed). What comes for a mailbox whose commands are all
@@ -176,8 +182,8 @@ struct imap_events {
 	struct sink *(*on_body)(void *arg, void *box, uint32_t uid, uint64_t size);
 	/* [ALERT]: text for the user (C8). */
 	void (*on_alert)(void *arg, struct slice text);
-	/* There is room for more commands (imap_room was used up), or all is answered, ENABLE too, of
-	 * which the owner hears nothing else. From the top of the loop. */
+	/* There is room for more commands (imap_room was used up), or all is answered, ENABLE and ID too,
+	 * of which the owner hears nothing else. From the top of the loop. */
 	void (*on_room)(void *arg);
 	/* The end, once: err->cls ERR_NONE after imap_logout, else why, one sentence with what to do.
 	 * No callback of any command comes after it (C10); the owner calls imap_free. *no_closed = the server
@@ -194,8 +200,9 @@ void imap_free(struct imap *c);
 /* Copied, used, wiped. */
 void imap_give_secret(struct imap *c, struct slice secret);
 
+/* Offered, and not to be avoided. */
 bool imap_has(const struct imap *c, enum imap_cap cap);
-/* All capabilities as the server wrote them. */
+/* All capabilities as the server wrote them, those to be avoided too. */
 struct slice imap_capabilities(const struct imap *c);
 /* QRESYNC was asked for by ENABLE in this session and not yet refused: it may be used in the same
  * flight (C4). If ENABLED then does not name it, the tagged answers of commands that used its
@@ -237,8 +244,9 @@ size_t imap_cmd_len(const struct imap_cmd *cmd);
  * unless the server sends [CLOSED] (QRESYNC enabled, or IMAP4rev2 enabled) and pipeline_mailboxes holds. `box`: the owner, for
  * IMAP_CMD_SELECT only. `expect` is the number of octets that the answer will bring, as far as known (bodies), else 0. */
 void imap_send(struct imap *c, struct imap_cmd *cmd, void *box, uint64_t expect);
-/* May more be handed over? At most 400 commands and 32 MB expected are in flight or waiting; one is
- * always allowed. */
+/* May more be handed over? At most 400 commands (or options.max_commands) and 32 MB expected are in
+ * flight or waiting; one is always allowed. What is handed over beyond that waits; more than
+ * max_commands are never in flight. */
 bool imap_room(const struct imap *c);
 bool imap_idle(const struct imap *c); /* nothing in flight or waiting */
 /* The owner of the last SELECT that was handed over and did not fail; NULL after none. */

@@ -1,6 +1,7 @@
 /* Commands leave in the order in which they were handed over; one that must wait holds back those
  * behind it. What makes one wait (C6):
  *
+ *  - as many as the server takes are in flight (Q31);
  *  - a literal that wants its "+" (nothing may stand between the announcement and the octets);
  *  - STARTTLS, AUTHENTICATE, COMPRESS in flight: what follows has another form on the wire;
  *  - a plain SEARCH behind another one: the answer carries no tag, so two cannot be told apart;
@@ -18,6 +19,7 @@
 void pipe_init(struct pipe *p, const struct pipe_events *events, void *arg, const char *name)
 {
 	*p = (struct pipe){ .events = events, .arg = arg, .name = name };
+	p->commands_max = PIPE_COMMANDS_MAX;
 	p->waiting_end = &p->waiting;
 	p->flying_end = &p->flying;
 	buf_init(&p->out, 0);
@@ -41,7 +43,7 @@ void pipe_stop(struct pipe *p)
 	p->waiting = p->flying = p->writing = p->blocking = NULL;
 	p->waiting_end = &p->waiting;
 	p->flying_end = &p->flying;
-	p->count = p->searches = p->of_mailbox = 0;
+	p->count = p->in_flight = p->searches = p->of_mailbox = 0;
 	p->expect = 0;
 }
 
@@ -78,7 +80,7 @@ void pipe_send(struct pipe *p, struct imap_cmd *cmd, void *box, uint64_t expect)
 
 bool pipe_room(const struct pipe *p)
 {
-	return p->count == 0 || (p->count < PIPE_COMMANDS_MAX && p->expect < PIPE_EXPECT_MAX);
+	return p->count == 0 || (p->count < p->commands_max && p->expect < PIPE_EXPECT_MAX);
 }
 
 bool pipe_has_news(const struct pipe *p)
@@ -151,7 +153,7 @@ static void answer_unsent(struct pipe *p, struct imap_cmd *cmd)
 
 static bool may_fly(const struct pipe *p, const struct imap_cmd *cmd)
 {
-	if (p->writing != NULL || p->blocking != NULL)
+	if (p->writing != NULL || p->blocking != NULL || p->in_flight >= p->commands_max)
 		return false;
 	if (cmd->kind == IMAP_CMD_SEARCH)
 		return p->searches == 0;
@@ -189,6 +191,7 @@ static void fly(struct pipe *p, struct imap_cmd *cmd)
 	*p->flying_end = cmd;
 	p->flying_end = &cmd->next;
 	cmd->tag = ++p->last_tag;
+	p->in_flight++;
 	if (cmd->kind == IMAP_CMD_SELECT) {
 		cmd->visit->sent = true;
 		cmd->visit->pipelined = p->of_mailbox > 0;
@@ -266,6 +269,7 @@ static void land(struct pipe *p, struct imap_cmd *cmd)
 		p->flying_end = at;
 	p->of_mailbox -= cmd->visit != NULL;
 	p->searches -= cmd->kind == IMAP_CMD_SEARCH;
+	p->in_flight--;
 	p->count--;
 	p->expect -= cmd->expect;
 	/* Refused where "+" was due: the literal is not wanted any more. */

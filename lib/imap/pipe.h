@@ -11,7 +11,7 @@
 #define WORDS(resp) (int)((resp)->cond.text.len < 300 ? (resp)->cond.text.len : 300), \
 	(resp)->cond.text.data
 
-/* What may be in flight or waiting (C7). */
+/* What may be in flight or waiting (C7), where the options do not say. */
 enum { PIPE_COMMANDS_MAX = 400 };
 #define PIPE_EXPECT_MAX ((uint64_t)32 << 20)
 
@@ -28,6 +28,7 @@ struct pipe {
 	const char *name; /* for the log */
 	/* Set by the login. */
 	enum cmd_literals literals;
+	unsigned commands_max;
 	bool tells_closed; /* the server sends [CLOSED]: SELECTs may fly behind another mailbox */
 
 	struct imap_cmd *waiting, **waiting_end;
@@ -36,6 +37,7 @@ struct pipe {
 	struct imap_cmd *blocking;  /* flying; nothing follows it */
 	struct visits visits;
 	unsigned count;             /* waiting and flying */
+	unsigned in_flight;         /* flying */
 	unsigned searches;          /* plain SEARCHes flying */
 	unsigned of_mailbox;        /* flying commands that are of a visit */
 	unsigned last_tag;

@@ -1,4 +1,4 @@
-/* From the login's OK to READY: ENABLE and COMPRESS. They leave together; only what changes the form of
+/* From the login's OK to READY: ENABLE, ID and COMPRESS. They leave together; only what changes the form of
  * what follows is waited for. */
 #include "imap/conn.h"
 #include "imap/word.h"
@@ -41,10 +41,13 @@ static void on_enable(void *arg, const struct imap_resp *resp)
 {
 	struct imap *c = arg;
 	struct login *l = &c->login;
+	const bool *has = c->caps.has;
 	bool ok = resp->cond.cond == IMAP_OK;
 
-	/* Only what ENABLED named is enabled, whatever the OK says (Q55). */
-	note_enabled(c, ok && l->enabled_qresync, ok && l->enabled_utf8, ok && l->enabled_rev2);
+	/* Only what ENABLED named is enabled, whatever the OK says (Q55), and only what we asked for. */
+	note_enabled(c, ok && l->enabled_qresync && has[IMAP_CAP_QRESYNC],
+		ok && l->enabled_utf8 && has[IMAP_CAP_UTF8_ACCEPT],
+		ok && l->enabled_rev2 && has[IMAP_CAP_IMAP4REV2]);
 	if (l->awaits_enable)
 		one_less_owed(c);
 }
@@ -76,6 +79,18 @@ static void send_enable(struct imap *c)
 	/* How names are written depends on the answer; nothing can be sent before it. */
 	c->login.awaits_enable = has[IMAP_CAP_UTF8_ACCEPT] || has[IMAP_CAP_IMAP4REV2];
 	c->login.owed += c->login.awaits_enable;
+	pipe_send(&c->pipe, cmd, NULL, 0);
+}
+
+/* Some servers refuse SELECT without it (Q82), so it goes ahead; nobody waits for what they say. */
+static void send_id(struct imap *c)
+{
+	struct imap_cmd *cmd;
+
+	if (!c->options.send_id || !c->caps.has[IMAP_CAP_ID])
+		return;
+	cmd = imap_cmd_new(IMAP_CMD_PLAIN, NULL, c);
+	imap_cmd_add(cmd, "ID (\"name\" \"mailtide\" \"version\" \"%s\")", MAILTIDE_VERSION);
 	pipe_send(&c->pipe, cmd, NULL, 0);
 }
 
@@ -117,6 +132,7 @@ void login_settle(struct imap *c)
 		: c->caps.has[IMAP_CAP_LITERAL_MINUS] ? CMD_MINUS : CMD_SYNC;
 	conn_move(c, CONN_SETTLE);
 	send_enable(c);
+	send_id(c);
 	send_compress(c);
 	if (c->login.owed == 0)
 		ready(c);

@@ -20,6 +20,46 @@ static const struct {
 	{ "STATUS=SIZE COMPRESS=DEFLATE", IMAP_CAP_COMPRESS_DEFLATE, true, "the last word" },
 };
 
+/* What is avoided is not offered, by whatever word. */
+static const struct {
+	const char *list, *avoid;
+	enum imap_cap cap;
+	bool has;
+	const char *why;
+} avoided[] = {
+	{ "IMAP4rev2 imap4rev1", "imap4REV2", IMAP_CAP_MOVE, false, "nor what only rev2 holds" },
+	{ "IMAP4rev2 imap4rev1", "imap4REV2", IMAP_CAP_IMAP4REV1, true, "but rev1 stays" },
+	{ "IMAP4rev2", "list-status", IMAP_CAP_LIST_STATUS, false, "what rev2 holds without naming it" },
+	{ "CONDSTORE QRESYNC", "CONDSTORE", IMAP_CAP_QRESYNC, false, "QRESYNC would enable CONDSTORE" },
+	{ "CONDSTORE QRESYNC", "QRESYNC", IMAP_CAP_CONDSTORE, true, "CONDSTORE without QRESYNC" },
+	{ "UTF8=ONLY", "UTF8=ACCEPT", IMAP_CAP_UTF8_ACCEPT, false, "UTF8=ONLY means the same" },
+	{ "APPENDLIMIT=5", "APPENDLIMIT", IMAP_CAP_APPENDLIMIT, false, "with its limit" },
+	{ "LITERAL+ LITERAL-", "literal+", IMAP_CAP_LITERAL_MINUS, true, "LITERAL- is not LITERAL+" },
+	{ "COMPRESS=DEFLATE", "COMPRESS=deflate", IMAP_CAP_COMPRESS_DEFLATE, false, "in any case" },
+	{ "COMPRESS=DEFLATE", "COMPRESS", IMAP_CAP_COMPRESS_DEFLATE, true, "whole words only" },
+};
+
+static void test_avoided(void)
+{
+	for (size_t i = 0; i < sizeof avoided / sizeof *avoided; i++) {
+		const char *const avoid[] = { "X-NOTHING", avoided[i].avoid };
+		struct caps caps;
+		caps_init(&caps);
+		caps.avoid = avoid;
+		caps.avoid_count = 2;
+		caps_parse(&caps, slice_of(avoided[i].list));
+		is_int(caps.has[avoided[i].cap], avoided[i].has, "%s avoided: %s", avoided[i].avoid,
+			avoided[i].why);
+		caps_parse(&caps, slice_of("AUTH=PLAIN auth=login"));
+		ok(caps_auth(&caps, "PLAIN"), "mechanisms are not avoided");
+		caps.avoid = (const char *const[]){ "Auth=Plain" };
+		caps.avoid_count = 1;
+		ok(!caps_auth(&caps, "PLAIN") && caps_auth(&caps, "LOGIN"), "until one is");
+		ok(strstr(buf_str(&caps.text), "AUTH=PLAIN") != NULL, "the text is the server's");
+		caps_release(&caps);
+	}
+}
+
 int main(void)
 {
 	struct caps caps;
@@ -39,5 +79,6 @@ int main(void)
 	caps_forget(&caps);
 	ok(!caps.known && !caps.has[IMAP_CAP_IMAP4REV1] && !caps_auth(&caps, "PLAIN"), "forgotten");
 	caps_release(&caps);
+	test_avoided();
 	return done_testing();
 }

@@ -132,6 +132,48 @@ static const struct script scripts[] = {
 		"S * 1 EXISTS\r\na2 OK x\r\n* 1 EXPUNGE" }, "secret ready(PLAIN) untagged" },
 };
 
+/* The same with options of their own. */
+static const struct {
+	struct script script;
+	const char *avoid[4];
+	bool send_id;
+} choosy[] = {
+	{ { "what is avoided is not enabled, not used, not had (Q55)", "examine", "compress", false, false, {
+		GREETING, PLAIN,
+		"S a1 OK [CAPABILITY IMAP4rev1 ENABLE CONDSTORE QRESYNC UTF8=ACCEPT COMPRESS=DEFLATE] in",
+		"C a2 ENABLE CONDSTORE\r\n", "C a3 EXAMINE x", "S * ENABLED CONDSTORE QRESYNC", "S a2 OK x",
+		"S a3 OK x", "C a4 LOGOUT", BYE },
+	  "secret ready(PLAIN) done(OK) closed(0)" },
+	  { "qresync", "UTF8=Accept", "COMPRESS=DEFLATE" }, false },
+	{ { "a mechanism, too; and what is told later", "", "auto", false, false, {
+		"S * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256 AUTH=PLAIN] x", PLAIN,
+		"S a1 OK in", "C a2 CAPABILITY", "S * CAPABILITY IMAP4rev1 ENABLE CONDSTORE", "S a2 OK x",
+		"C a3 LOGOUT", BYE },
+	  "secret ready(PLAIN) closed(0)" },
+	  { "AUTH=SCRAM-SHA-256", "CONDSTORE" }, false },
+	{ { "SASL-IR avoided", "", "auto", false, false, {
+		GREETING, "C a1 AUTHENTICATE PLAIN\r\n", "S + ", "C AHUAcGFzcw==",
+		"S a1 OK [CAPABILITY IMAP4rev1] in", "C a2 LOGOUT", BYE },
+	  "secret ready(PLAIN) closed(0)" },
+	  { "SASL-IR" }, false },
+	{ { "ID flies with ENABLE, before the caller's commands; its answer is nobody's (Q82)", "examine",
+	  "auto", false, false, {
+		GREETING, PLAIN, "S a1 OK [CAPABILITY IMAP4rev1 ENABLE CONDSTORE ID] in",
+		"C a2 ENABLE CONDSTORE", "C a3 ID (\"name\" \"mailtide\" \"version\" \"" MAILTIDE_VERSION "\")\r\n",
+		"C a4 EXAMINE x", "S a2 OK x", "S * ID ()", "S a3 BAD what", "S a4 OK x", "C a5 LOGOUT", BYE },
+	  "secret ready(PLAIN) done(OK) closed(0)" },
+	  { NULL }, true },
+	{ { "ID leaves before COMPRESS, which holds back all behind it", "", "compress", false, false, {
+		GREETING, PLAIN, "S a1 OK [CAPABILITY IMAP4rev1 ID COMPRESS=DEFLATE] in", "C a2 ID (",
+		"C a3 COMPRESS DEFLATE", "S a3 NO x", "S a2 OK x", "C a4 LOGOUT", BYE },
+	  "secret ready(PLAIN) closed(0)" },
+	  { NULL }, true },
+	{ { "no ID where it is not offered", "", "auto", false, false, {
+		GREETING, PLAIN, "S a1 OK [CAPABILITY IMAP4rev1] in", "C a2 LOGOUT", BYE },
+	  "secret ready(PLAIN) closed(0)" },
+	  { NULL }, true },
+};
+
 /* The server's side, in the child. Its exit status is 0 where all was as the script says. */
 static int serve(int listener, const struct script *script)
 {
@@ -277,7 +319,7 @@ static int listen_somewhere(uint16_t *port)
 	return fd;
 }
 
-static void run(const struct script *script)
+static void run(const struct script *script, const char *const *avoid, bool send_id)
 {
 	bool compress = strcmp(script->auth, "compress") == 0;
 	struct owner o = { .script = script };
@@ -286,6 +328,7 @@ static void run(const struct script *script)
 		.starttls = script->starttls, .secret_is_token = script->token,
 		.compress = compress ? IMAP_COMPRESS_YES : IMAP_COMPRESS_AUTO,
 		.pipeline_mailboxes = true, .timeout_s = 0.5, .name = "test",
+		.avoid = avoid, .send_id = send_id,
 	};
 	int listener = listen_somewhere(&options.target.port), status = 0;
 	pid_t child;
@@ -295,6 +338,8 @@ static void run(const struct script *script)
 	if (child == 0)
 		_exit(serve(listener, script));
 	close(listener);
+	while (avoid != NULL && avoid[options.avoid_count] != NULL)
+		options.avoid_count++;
 	buf_init(&o.got, 0);
 	o.io = io_new();
 	o.stop = io_timer_new(o.io, stop, &o);
@@ -311,6 +356,8 @@ static void run(const struct script *script)
 int main(void)
 {
 	for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++)
-		run(&scripts[i]);
+		run(&scripts[i], NULL, false);
+	for (size_t i = 0; i < sizeof choosy / sizeof *choosy; i++)
+		run(&choosy[i].script, choosy[i].avoid, choosy[i].send_id);
 	return done_testing();
 }

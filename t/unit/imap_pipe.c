@@ -321,10 +321,37 @@ static void test_room(void)
 	buf_release(&p.got);
 }
 
+/* A server that fails where more than a few are in flight (Q31). */
+static void test_narrow(void)
+{
+	struct player p = { .space = resp_space_new() };
+
+	buf_init(&p.got, 0);
+	pipe_init(&p.pipe, &events, &p, "test");
+	p.pipe.commands_max = 2;
+	play(&p, "p STATUS A");
+	ok(pipe_room(&p.pipe), "room for one more");
+	play(&p, "p STATUS B");
+	ok(!pipe_room(&p.pipe), "two are all");
+	play(&p, "p STATUS C");
+	play(&p, "p STATUS D");
+	play(&p, "< a2 OK x");
+	ok(!pipe_room(&p.pipe) && !pipe_room_again(&p.pipe), "another one is in flight instead");
+	play(&p, "< a1 NO x");
+	play(&p, "< a4 OK x");
+	ok(pipe_room(&p.pipe) && pipe_room_again(&p.pipe), "room again");
+	is_str(buf_str(&p.got), "C a1 STATUS A\nC a2 STATUS B\nSTATUS B OK\nC a3 STATUS C\n"
+		"STATUS A NO\nC a4 STATUS D\nSTATUS D OK\n", "never more than two in flight");
+	pipe_release(&p.pipe);
+	resp_space_free(p.space);
+	buf_release(&p.got);
+}
+
 int main(void)
 {
 	for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++)
 		run(&scripts[i]);
 	test_room();
+	test_narrow();
 	return done_testing();
 }
