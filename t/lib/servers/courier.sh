@@ -11,7 +11,7 @@
 # below "INBOX.". What happened is told in DIR/log.
 #
 # Options:
-#	acl=1		SETACL and what it does
+#	acl=0		1: SETACL and what it does
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)

@@ -63,6 +63,7 @@ configuration() {
 	skiplist_unsafe: yes
 	imapidlepoll: 1
 	munge8bit: no
+	implicit_owner_rights: la
 	END_CONF
 }
 
@@ -123,6 +124,7 @@ adm() {
 uidvalidity() {
 	name=user/$1$([ "$2" = INBOX ] || echo "/$2")
 	path=$(adm mbpath "$name")
+	sleep 1	# it is the time
 	rm "$path/cyrus.index" "$path/cyrus.cache"
 	adm reconstruct "$name" >/dev/null
 }
