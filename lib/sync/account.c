@@ -244,12 +244,11 @@ static void start_hauls(struct sync *s)
 	if (second->state == LINK_DOWN && s->account->connections > 1 && second_link_pays(s) &&
 		!s->retrying)
 		link_open(second);
+	hauls_more(s);
 	for (unsigned i = LINKS; i-- > 0;) {
 		struct link *link = &s->links[i];
 		if (link->state != LINK_READY)
 			continue;
-		if (link->haul)
-			haul_more(link->haul);
 		/* The first connection hauls once it has nothing else to do. */
 		while (!link->haul && imap_room(link->imap) && (i > 0 || pulls_over) &&
 			(imap_pipelines_mailboxes(link->imap) || imap_idle(link->imap)) &&
@@ -260,10 +259,10 @@ static void start_hauls(struct sync *s)
 
 static bool nothing_left(struct sync *s)
 {
-	if (!pulls_are_over(s) || !batch_is_done(s))
+	if (!pulls_are_over(s) || !batch_is_done(s) || s->hauls)
 		return false;
 	for (unsigned i = 0; i < LINKS; i++)
-		if (s->links[i].haul || (s->links[i].state == LINK_READY && !imap_idle(s->links[i].imap)))
+		if ((s->links[i].state == LINK_READY && !imap_idle(s->links[i].imap)))
 			return false;
 	return s->options.dry_run || !haul_find(s);
 }

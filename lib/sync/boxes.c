@@ -210,6 +210,7 @@ void boxes_ask(struct sync *s)
 	for (struct box *box = s->boxes; box; box = box->next)
 		box->listed = false;
 	s->list_unanswered = 1;
+	s->status_unanswered = 0; /* of a connection that was lost */
 	s->listed = false;
 	if (!s->account->subscribed_only)
 		imap_cmd_add(cmd, "LIST \"\" \"*\"");

@@ -36,6 +36,7 @@ struct doubt {
 
 struct haul {
 	struct visit visit; /* first */
+	struct haul *next;  /* of those that are not over */
 	uint64_t uidvalidity;
 	bool trusted, refused, over;
 	unsigned unanswered;
@@ -95,9 +96,13 @@ static void settle_doubts(struct haul *h)
 static void haul_end(struct haul *h)
 {
 	struct link *link = h->visit.link;
+	struct haul **at;
 
 	if (h->over)
 		return;
+	for (at = &haul_sync(h)->hauls; *at != h; at = &(*at)->next)
+		;
+	*at = h->next;
 	h->over = true;
 	h->visit.box->hauling = false;
 	if (link && link->haul == h)
@@ -290,32 +295,53 @@ static void select_ours(struct haul *h)
 		send_examine(h);
 }
 
-void haul_more(struct haul *h)
+/* Sends what there is room for. False where more is left to ask. */
+static bool ask_more(struct haul *h)
 {
+	struct imap *c = h->visit.link->imap;
 	struct uids set;
 	uint64_t octets;
+	bool all = false;
 
-	if (h->refused) {
-		if (h->unanswered == 0)
-			haul_end(h);
-		return;
-	}
 	uids_init(&set);
-	while (!h->checking && imap_room(h->visit.link->imap) && next_set(h, &set, &octets)) {
+	while (imap_room(c) && !(all = !next_set(h, &set, &octets))) {
 		select_ours(h);
 		send_ask(h, &set, octets);
 	}
 	uids_release(&set);
-	if (!uids_is_empty(&h->singles)) {
+	if (all && !uids_is_empty(&h->singles)) {
 		select_ours(h);
 		send_singles(h);
 	}
+	return all && uids_is_empty(&h->singles);
+}
+
+static void haul_more(struct haul *h)
+{
+	struct link *link = h->visit.link;
+
+	if (!h->refused && !h->checking && !ask_more(h)) {
+		link->haul = h;
+		return;
+	}
+	/* All is asked for: the next mailbox's EXAMINE may fly behind. */
+	if (link->haul == h)
+		link->haul = NULL;
 	if (h->unanswered > 0)
 		return;
-	if (h->doubts && !h->checking)
+	if (h->doubts && !h->checking && !h->refused)
 		send_check(h);
 	else
 		haul_end(h);
+}
+
+void hauls_more(struct sync *s)
+{
+	for (struct haul *h = s->hauls, *next; h; h = next) {
+		next = h->next;
+		if (h->visit.link->state == LINK_READY)
+			haul_more(h);
+	}
 }
 
 /* Whose body is it? Only what was asked for, and once (C5). */
@@ -397,17 +423,24 @@ static struct sink *haul_body(struct visit *v, uint32_t uid, uint64_t size)
 	return arrival_sink(h->arrival);
 }
 
+static void ask_again(struct box *box, uint32_t uid)
+{
+	if (uid && uid <= box->haul_after)
+		box->haul_after = uid - 1;
+	box->may_owe = true;
+}
+
 static void haul_lost(struct visit *v)
 {
 	struct haul *h = (struct haul *)v;
 	struct box *box = v->box;
 
-	/* What was asked for and has not come is asked for again. */
-	for (struct haul_ask *ask = h->asks; ask; ask = ask->next) {
-		uint32_t first = uids_next(&ask->uids, 1);
-		if (first && first <= box->haul_after)
-			box->haul_after = first - 1;
-	}
+	/* What was asked for and has not come, or is in doubt, is asked for again. */
+	for (struct haul_ask *ask = h->asks; ask; ask = ask->next)
+		ask_again(box, uids_next(&ask->uids, 1));
+	for (struct doubt *d = h->doubts; d; d = d->next)
+		ask_again(box, d->uid);
+	ask_again(box, uids_next(&h->singles, 1));
 	arrival_abandon(h->arrival);
 	h->arrival = NULL;
 	h->refused = true;
@@ -457,6 +490,8 @@ void haul_start(struct link *link, struct box *box)
 	uids_init(&h->seen);
 	visit_add(&h->visit, &ops, box, link);
 	box->hauling = true;
+	h->next = box->sync->hauls;
+	box->sync->hauls = h;
 	link->haul = h;
 	account_progress(box->sync, box->rec.name, false);
 	send_examine(h);

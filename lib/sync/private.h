@@ -47,7 +47,7 @@ struct link {
 	unsigned index;
 	enum link_state state;
 	struct imap *imap;
-	struct haul *haul; /* hauling now */
+	struct haul *haul; /* that has more to ask for over it */
 	char name[80];
 };
 
@@ -147,6 +147,7 @@ struct sync {
 	struct arrival *arrived, **arrived_end; /* whole bodies */
 	struct arrival *under_way[LINKS]; /* whose octets come in now */
 	uint64_t arrived_octets;
+	struct haul *hauls; /* under way */
 	unsigned arrived_count;
 	bool finished_any;         /* a pull waits to be finished */
 
@@ -241,8 +242,8 @@ struct pull **pull_link(struct pull *p); /* its place in the list of s->pulls */
 /* Is there a body to ask for, beyond what is asked for already? */
 struct box *haul_find(struct sync *s);
 void haul_start(struct link *link, struct box *box);
-/* Goes on asking where there is room. */
-void haul_more(struct haul *h);
+/* All that are under way: go on asking where there is room, end where all has come. */
+void hauls_more(struct sync *s);
 
 /* arrive.c */
 struct arrival *arrival_next(const struct arrival *a);

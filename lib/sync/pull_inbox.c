@@ -58,11 +58,15 @@ static void on_cond(struct pull *p, const struct imap_resp *r)
 			pull_leave(p, BOX_TO_PULL);
 		p->sel.uidvalidity = r->cond.code_number;
 		break;
+	/* A later opening, for "list", does not tell what changed since the first one: the first one's
+	 * values are what this sync will have seen (S7). */
 	case IMAP_UIDNEXT:
-		p->sel.uidnext = (uint32_t)r->cond.code_number;
+		if (!p->trusted)
+			p->sel.uidnext = (uint32_t)r->cond.code_number;
 		break;
 	case IMAP_HIGHESTMODSEQ:
-		p->sel.highestmodseq = r->cond.code_number;
+		if (!p->trusted)
+			p->sel.highestmodseq = r->cond.code_number;
 		break;
 	case IMAP_NOMODSEQ:
 		p->sel.nomodseq = true;
