@@ -72,6 +72,17 @@ enum imap_item {
 	IMAP_HAS_EMAILID = 128,
 	IMAP_HAS_MESSAGES = 256, IMAP_HAS_UIDNEXT = 512, IMAP_HAS_UIDVALIDITY = 1024,
 	IMAP_HAS_HIGHESTMODSEQ = 2048,
+	IMAP_HAS_SECTIONS = 4096, IMAP_HAS_BODYSTRUCTURE = 8192,
+};
+
+/* A part of a body: "HEADER.FIELDS (MESSAGE-ID)", "1.MIME", "1.2". */
+struct imap_section {
+	/* What stood between the brackets, as the server wrote it: servers change case, add quotes and
+	 * spaces. Without the space around it, and without the origin of a partial fetch. Empty:
+	 * BODY[]<n>, which never counts as BODY[]. */
+	struct slice spec;
+	struct slice data; /* of a literal at most 1 MB; one that is longer ends the connection: ask for <0.n> */
+	bool nil;
 };
 
 struct imap_resp {
@@ -122,6 +133,11 @@ struct imap_resp {
 		uint64_t body_size;   /* octets of BODY[] that came */
 		struct slice body;    /* where it was short, or quoted, and no sink was wanted */
 		struct slice emailid;
+		const struct imap_section *sections; /* in the order in which they came; at most 64 */
+		size_t section_count;
+		/* BODYSTRUCTURE from its opening to its closing parenthesis, as on the wire; a literal is
+		 * "{3}", CRLF, and its octets */
+		struct slice bodystructure;
 	} fetch;
 };
 

@@ -19,6 +19,7 @@ struct resp_space {
 	struct buf unescaped;
 	struct slice *keywords;
 	size_t keyword_size;
+	struct imap_section sections[SECTIONS_MAX];
 	struct uids uids;
 	uint32_t *late; /* UIDs of a SEARCH that came out of order */
 	size_t late_count, late_size;
@@ -123,6 +124,16 @@ bool resp_flags(struct reader *r, struct imap_flags *flags)
 			return false;
 		}
 	}
+}
+
+void resp_add_section(struct reader *r, const struct imap_section *section)
+{
+	struct imap_resp *resp = r->resp;
+	if (resp->fetch.section_count == SECTIONS_MAX)
+		return;
+	r->s->sections[resp->fetch.section_count++] = *section;
+	resp->fetch.sections = r->s->sections;
+	resp->fetch.items |= IMAP_HAS_SECTIONS;
 }
 
 /* Sets */

@@ -79,6 +79,54 @@ static void fetch_emailid(struct reader *r)
 		token_skip_list(&r->t);
 }
 
+/* Nobody needs its parts here; the raw text is read where it is of use. */
+static void fetch_bodystructure(struct reader *r)
+{
+	if (!token_open(&r->t)) {
+		token_skip(&r->t);
+		return;
+	}
+	const char *start = r->t.at - 1;
+	if (!token_skip_list(&r->t))
+		return;
+	r->resp->fetch.bodystructure = (struct slice){ start, (size_t)(r->t.at - start) };
+	r->resp->fetch.items |= IMAP_HAS_BODYSTRUCTURE;
+}
+
+/* "BODY[1.MIME]<0>": what stands in the brackets. False for BODY[] and what is no section. */
+static bool find_spec(struct slice name, struct slice *spec)
+{
+	size_t len;
+	if (name.len < 6 || !TOKEN_IS(((struct slice){ name.data, 5 }), "BODY["))
+		return false;
+	struct slice inside = { name.data + 5, name.len - 5 };
+	if (!token_code(inside, &len))
+		return false;
+	struct slice origin = { inside.data + len + 1, inside.len - len - 1 };
+	bool partial = origin.len >= 2 && origin.data[0] == '<' && origin.data[origin.len - 1] == '>';
+	if (origin.len > 0 && !partial)
+		return false;
+	struct tokens t = tokens_of((struct slice){ inside.data, len }, NULL);
+	*spec = token_rest(&t);
+	return spec->len > 0 || partial;
+}
+
+static void fetch_section(struct reader *r, struct slice spec)
+{
+	struct imap_section section = { .spec = spec };
+	struct token token = token_next(&r->t);
+	if (token.kind == TOKEN_OPEN) {
+		token_skip_list(&r->t);
+		return;
+	}
+	section.nil = token_is_nil(&token);
+	if (token.kind == TOKEN_STRING)
+		section.data = token.text;
+	else if (!section.nil)
+		return;
+	resp_add_section(r, &section);
+}
+
 static const struct {
 	const char *name;
 	size_t len;
@@ -93,11 +141,13 @@ static const struct {
 	ITEM("RFC822.SIZE", IMAP_HAS_SIZE, fetch_size),
 	ITEM("INTERNALDATE", IMAP_HAS_DATE, fetch_date),
 	ITEM("EMAILID", IMAP_HAS_EMAILID, fetch_emailid),
+	ITEM("BODYSTRUCTURE", IMAP_HAS_BODYSTRUCTURE, fetch_bodystructure),
 #undef ITEM
 };
 
 static void fetch_item(struct reader *r, struct slice name)
 {
+	struct slice spec;
 	for (size_t i = 0; i < sizeof fetch_items / sizeof *fetch_items; i++) {
 		if (!token_is(name, fetch_items[i].name, fetch_items[i].len))
 			continue;
@@ -106,7 +156,10 @@ static void fetch_item(struct reader *r, struct slice name)
 		fetch_items[i].read(r);
 		return;
 	}
-	token_skip(&r->t);
+	if (find_spec(name, &spec))
+		fetch_section(r, spec);
+	else
+		token_skip(&r->t);
 }
 
 void resp_fetch(struct reader *r)

@@ -15,6 +15,9 @@ struct reader {
 	bool body_seen; /* a BODY[] item stood there, readable or not */
 };
 
+/* Sections of one FETCH; those beyond are skipped. */
+enum { SECTIONS_MAX = 64 };
+
 /* Words that set bits. */
 struct resp_bits {
 	const char *name; /* in capitals */
@@ -25,6 +28,8 @@ struct resp_bits {
 
 /* A parenthesized list of flags; false, and *flags empty, where it is none. */
 bool resp_flags(struct reader *r, struct imap_flags *flags);
+/* One more section of the FETCH. */
+void resp_add_section(struct reader *r, const struct imap_section *section);
 /* What follows "FETCH". */
 void resp_fetch(struct reader *r);
 /* What follows "OK", "NO" and so on. */

@@ -38,6 +38,26 @@ static void check_uids(const struct uids *uids)
 	}
 }
 
+static void check_sections(const struct imap_resp *r)
+{
+	demand(r->fetch.section_count <= 64);
+	demand(((r->fetch.items & IMAP_HAS_SECTIONS) != 0) == (r->fetch.section_count > 0));
+	for (size_t i = 0; i < r->fetch.section_count; i++) {
+		touch(r->fetch.sections[i].spec);
+		touch(r->fetch.sections[i].data);
+		demand(!r->fetch.sections[i].nil || r->fetch.sections[i].data.len == 0);
+	}
+}
+
+/* From one parenthesis to the other. */
+static void check_structure(const struct imap_resp *r)
+{
+	struct slice s = r->fetch.bodystructure;
+	touch(s);
+	demand(((r->fetch.items & IMAP_HAS_BODYSTRUCTURE) != 0) == (s.len > 0));
+	demand(s.len == 0 || (s.len >= 2 && s.data[0] == '(' && s.data[s.len - 1] == ')'));
+}
+
 static void check_fetch(const struct imap_resp *r)
 {
 	demand(((r->fetch.items & IMAP_HAS_UID) != 0) == (r->fetch.uid != 0));
@@ -46,6 +66,8 @@ static void check_fetch(const struct imap_resp *r)
 	touch_flags(&r->fetch.flags);
 	touch(r->fetch.body);
 	touch(r->fetch.emailid);
+	check_sections(r);
+	check_structure(r);
 }
 
 static void check_status(const struct imap_resp *r)

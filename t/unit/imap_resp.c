@@ -49,10 +49,33 @@ static const struct row rows[] = {
 	{ "* 1 FETCH (BODY[]{3}\r\na(b UID 3 {8}\nEMAILID~{1}\r\n)EMAILID (M6d))",
 		"FETCH 1 uid=3 body=3:a(b emailid=)" }, /* the first counts */
 	{ "* 1 FETCH (X-NEW {1000}\n UID 3)", "FETCH 1 uid=3" },
-	{ "* 1 FETCH (BODY[HEADER.FIELDS (To \"a]b\")] \"BODY[] x\" UID 3)", "FETCH 1 uid=3" },
-	{ "* 1 FETCH (BODY[HEADER.FIELDS ({4}\r\na]]))] {3}\r\nabc UID 3)", "FETCH 1 uid=3" },
+	{ "* 1 FETCH (BODY[HEADER.FIELDS (To \"a]b\")] \"BODY[] x\" UID 3)",
+		"FETCH 1 uid=3 [HEADER.FIELDS (To \"a]b\")]=BODY[] x" },
+	{ "* 1 FETCH (BODY[HEADER.FIELDS ({4}\r\na]]))] {3}\r\nabc UID 3)",
+		"FETCH 1 uid=3 [HEADER.FIELDS ({4}\r\na]]))]=abc" },
 	{ "* 1 FETCH (BODY[HEADER.FIELDS (To x UID 3)", "FETCH 1" },
-	{ "* 1 FETCH (BODY[]<0> {2}\r\nab UID 3)", "FETCH 1 uid=3" },
+	{ "* 1 FETCH (BODY[]<0> {2}\r\nab UID 3)", "FETCH 1 uid=3 []=ab" },
+	{ "* 1 FETCH (BODY[] {1}\r\nx BODY[1] {3}\r\nUID BODY[HEADER]{2}\r\n)( UID 3)",
+		"FETCH 1 uid=3 body=1:x [1]=UID [HEADER]=)(" },
+	{ "* 1 FETCH (BODY[1.MIME] ~{2}\r\nab BODY[1.2] \"a\\\"b\" BODY[TEXT]<512> {0}\r\n UID 3)",
+		"FETCH 1 uid=3 [1.MIME]=ab [1.2]=a\"b [TEXT]=" },
+	{ "* 1 FETCH (UID 3 body[header.fields (message-id)] NIL BODY[ 1 ]<0.100> nil)",
+		"FETCH 1 uid=3 [header.fields (message-id)]=nil [1]=nil" },
+	{ "* 1 FETCH (UID 3 BODY[HEADER.FIELDS (\"Message-ID\" ) ] {2}\r\nab)",
+		"FETCH 1 uid=3 [HEADER.FIELDS (\"Message-ID\" )]=ab" },
+	{ "* 1 FETCH (BODY[1] (\"no\" \"string\") BODY[2] what BODY[3] {5}\n BODY[3] \"b\" UID 3)",
+		"FETCH 1 uid=3 [3]=b" },
+	{ "* 1 FETCH (BODY[1]x {1}\r\na BODY[ ] {1}\r\na BODY[1][2] {1}\r\na XBODY[1] a UID 3)",
+		"FETCH 1 uid=3" },
+	{ "* 1 FETCH (BODY[1]<0 {1}\r\na BODY[1]< a BODY[1]<> a UID 3 BODY[1])", "FETCH 1 uid=3" },
+	{ "* 1 FETCH (BODYSTRUCTURE (\"text\" (\"a\" {5}\r\n\"b)))) NIL) UID 3)",
+		"FETCH 1 uid=3 structure=(\"text\" (\"a\" {5}\r\n\"b)))) NIL)" },
+	{ "* 1 FETCH (bodystructure((\"text\")(\"image\") \"mixed\")UID 3 BODYSTRUCTURE (x))",
+		"FETCH 1 uid=3 structure=((\"text\")(\"image\") \"mixed\")" },
+	{ "* 1 FETCH (BODYSTRUCTURE NIL BODYSTRUCTURE {1}\r\nx BODY (\"text\" \"plain\") UID 3)",
+		"FETCH 1 uid=3" },
+	{ "* 1 FETCH (UID 3 BODYSTRUCTURE (\"text\" (\"a)", "FETCH 1 uid=3" }, /* Q16 */
+	{ "* 1 FETCH (UID 3 BODYSTRUCTURE ())", "FETCH 1 uid=3 structure=()" },
 	{ "* 1 FETCH (BINARY[] ~{2}\r\nab RFC822 {1}\r\na UID 3)", "FETCH 1 uid=3" },
 	{ "* 1 FETCH (BODY[] {3}\r\na(b UID 3)", "FETCH 1 uid=3 body=3:a(b" },
 	{ "* 1 FETCH (BODY[] {3+}\r\na(b UID 3)", "FETCH 1 uid=3 body=3:a(b" },
@@ -290,6 +313,15 @@ static void print_cond(const struct imap_resp *r, struct buf *out)
 	print_part(out, "text", r->cond.text);
 }
 
+static void print_sections(const struct imap_resp *r, struct buf *out)
+{
+	for (size_t i = 0; i < r->fetch.section_count; i++) {
+		const struct imap_section *s = &r->fetch.sections[i];
+		buf_addf(out, " [%.*s]=", (int)s->spec.len, s->spec.data);
+		buf_add_slice(out, s->nil ? slice_of("nil") : s->data);
+	}
+}
+
 static void print_fetch(const struct imap_resp *r, struct buf *out)
 {
 	uint32_t items = r->fetch.items;
@@ -311,6 +343,10 @@ static void print_fetch(const struct imap_resp *r, struct buf *out)
 		buf_add_str(out, " body=nil");
 	if (items & IMAP_HAS_EMAILID)
 		print_part(out, "emailid", r->fetch.emailid);
+	if (items & IMAP_HAS_SECTIONS)
+		print_sections(r, out);
+	if (items & IMAP_HAS_BODYSTRUCTURE)
+		print_part(out, "structure", r->fetch.bodystructure);
 }
 
 static void print_list(const struct imap_resp *r, struct buf *out)
@@ -434,6 +470,31 @@ static void test_depth(struct resp_space *space)
 	buf_release(&out);
 }
 
+/* As many sections as anybody asks for; the next response begins with none. */
+static void test_sections_max(struct resp_space *space)
+{
+	struct buf text, out;
+	struct imap_resp resp;
+	struct slice tag;
+	buf_init(&text, 0);
+	buf_init(&out, 0);
+	buf_add_str(&text, "* 1 FETCH (");
+	for (int i = 1; i <= 100; i++)
+		buf_addf(&text, "BODY[%d] \"part \\\"%d\\\"\" ", i, i);
+	buf_add_str(&text, "UID 3)");
+	resp_parse(space, buf_slice(&text), &resp, &tag);
+	is_int(resp.fetch.section_count, 64, "64 sections, not 100");
+	is_int(resp.fetch.uid, 3, "what follows them is read");
+	is_mem(resp.fetch.sections[0].data.data, resp.fetch.sections[0].data.len, "part \"1\"", 8,
+		"the first");
+	is_mem(resp.fetch.sections[63].data.data, resp.fetch.sections[63].data.len, "part \"64\"", 9,
+		"and the last are where they were");
+	check(space, slice_of("* 1 FETCH (UID 3)"), &out);
+	is_str(buf_str(&out), "FETCH 1 uid=3", "none");
+	buf_release(&text);
+	buf_release(&out);
+}
+
 /* A million UIDs in the worst order must not take quadratic time: the test would not end. */
 static void test_descending(struct resp_space *space)
 {
@@ -465,6 +526,12 @@ static const struct {
 	{ "* 1 FETCH (UID 0 UID 4294967296 UID 6 UID 7 BODY[] ", true, 6 },
 	{ "* 1 FETCH (UID 5 BODY[]<0> ", false, 0 },
 	{ "* 1 FETCH (UID 5 BODY[1] ", false, 0 },
+	{ "* 1 FETCH (UID 5 BODY[HEADER] ", false, 0 },
+	{ "* 1 FETCH (UID 5 BODY[1.MIME]~", false, 0 },
+	{ "* 1 FETCH (UID 5 BODY[ ] ", false, 0 },
+	{ "* 1 FETCH (UID 5 BODY[HEADER.FIELDS (BODY[] ", false, 0 },
+	{ "* 1 FETCH (UID 5 BODYSTRUCTURE (BODY[] ", false, 0 },
+	{ "* 1 FETCH (UID 5 BODY[1] {3}\r\nabc BODY[] ", true, 5 },
 	{ "* 1 FETCH (UID 5 BINARY[] ~", false, 0 },
 	{ "* LIST () \"/\" BODY[] ", false, 0 },
 	{ "* 1 FETCH BODY[] ", false, 0 },
@@ -495,6 +562,7 @@ int main(void)
 	test_rows(space);
 	test_cuts(space);
 	test_depth(space);
+	test_sections_max(space);
 	test_descending(space);
 	test_bodies();
 	resp_space_free(space);
