@@ -10,7 +10,7 @@ static const char *const names[IMAP_CAP_COUNT] = {
 	"LITERAL+", "LOGINDISABLED", "MOVE", "MULTIAPPEND",
 	"NAMESPACE", "NOTIFY", "OBJECTID", "QRESYNC", "SASL-IR",
 	"SPECIAL-USE", "STARTTLS", "STATUS=SIZE", "UIDPLUS",
-	"UNSELECT", "UTF8=ACCEPT",
+	"UNSELECT", "UTF8=ACCEPT", "X-GM-EXT-1",
 };
 
 /* IMAP4rev2 holds these without naming them (RFC 9051 appendix E). */

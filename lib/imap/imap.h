@@ -72,7 +72,7 @@ enum imap_item {
 	IMAP_HAS_EMAILID = 128,
 	IMAP_HAS_MESSAGES = 256, IMAP_HAS_UIDNEXT = 512, IMAP_HAS_UIDVALIDITY = 1024,
 	IMAP_HAS_HIGHESTMODSEQ = 2048,
-	IMAP_HAS_SECTIONS = 4096, IMAP_HAS_BODYSTRUCTURE = 8192,
+	IMAP_HAS_SECTIONS = 4096, IMAP_HAS_BODYSTRUCTURE = 8192, IMAP_HAS_MAILBOXID = 16384,
 };
 
 /* A part of a body: "HEADER.FIELDS (MESSAGE-ID)", "1.MIME", "1.2". */
@@ -91,7 +91,7 @@ struct imap_resp {
 	struct {
 		enum imap_cond cond;
 		enum imap_code code;
-		struct slice code_name, code_text; /* "UIDNEXT", "4392" */
+		struct slice code_name, code_text; /* "UIDNEXT", "4392"; MAILBOXID: the id alone */
 		uint64_t code_number;              /* UIDNEXT, UIDVALIDITY, HIGHESTMODSEQ, UNSEEN; else 0 */
 		struct imap_flags flags;           /* PERMANENTFLAGS */
 		struct slice text; /* for people, without the code; IMAP_CONTINUE: what follows "+";
@@ -108,6 +108,7 @@ struct imap_resp {
 		uint32_t items;
 		uint32_t messages, uidnext; /* uidnext 0 (Q67) counts as absent */
 		uint64_t uidvalidity, highestmodseq;
+		struct slice mailboxid; /* RFC 8474, without its parentheses */
 	} status;
 	struct imap_flags flags; /* FLAGS */
 	struct {
@@ -132,7 +133,7 @@ struct imap_resp {
 		uint64_t size; /* RFC822.SIZE */
 		uint64_t body_size;   /* octets of BODY[] that came */
 		struct slice body;    /* where it was short, or quoted, and no sink was wanted */
-		struct slice emailid;
+		struct slice emailid; /* RFC 8474; where there is none, X-GM-MSGID in decimal (Q15) */
 		const struct imap_section *sections; /* in the order in which they came; at most 64 */
 		size_t section_count;
 		/* BODYSTRUCTURE from its opening to its closing parenthesis, as on the wire; a literal is
@@ -158,7 +159,7 @@ enum imap_cap {
 	IMAP_CAP_LITERAL_PLUS, IMAP_CAP_LOGINDISABLED, IMAP_CAP_MOVE, IMAP_CAP_MULTIAPPEND,
 	IMAP_CAP_NAMESPACE, IMAP_CAP_NOTIFY, IMAP_CAP_OBJECTID, IMAP_CAP_QRESYNC, IMAP_CAP_SASL_IR,
 	IMAP_CAP_SPECIAL_USE, IMAP_CAP_STARTTLS, IMAP_CAP_STATUS_SIZE, IMAP_CAP_UIDPLUS,
-	IMAP_CAP_UNSELECT, IMAP_CAP_UTF8_ACCEPT, IMAP_CAP_COUNT,
+	IMAP_CAP_UNSELECT, IMAP_CAP_UTF8_ACCEPT, IMAP_CAP_X_GM_EXT_1, IMAP_CAP_COUNT,
 };
 
 struct imap;

@@ -136,6 +136,21 @@ void resp_add_section(struct reader *r, const struct imap_section *section)
 	resp->fetch.items |= IMAP_HAS_SECTIONS;
 }
 
+bool resp_object_id(struct reader *r, struct slice *id)
+{
+	bool list = token_open(&r->t);
+	struct token token = token_next(&r->t);
+	bool is_id = token.kind == TOKEN_ATOM || token.kind == TOKEN_STRING;
+	if (list && token.kind == TOKEN_OPEN)
+		token_skip_list(&r->t);
+	if (list && token.kind != TOKEN_CLOSE)
+		token_skip_list(&r->t);
+	if (!is_id || token_is_nil(&token) || token.text.len == 0)
+		return false;
+	*id = token.text;
+	return true;
+}
+
 /* Sets */
 
 static bool read_set(struct reader *r)
@@ -267,10 +282,20 @@ static const struct resp_bits status_items[] = {
 	RESP_BITS("UIDVALIDITY", IMAP_HAS_UIDVALIDITY), RESP_BITS("HIGHESTMODSEQ", IMAP_HAS_HIGHESTMODSEQ),
 };
 
+static void status_mailboxid(struct reader *r)
+{
+	if (resp_object_id(r, &r->resp->status.mailboxid))
+		r->resp->status.items |= IMAP_HAS_MAILBOXID;
+}
+
 static void status_item(struct reader *r, struct slice name)
 {
 	uint32_t item = 0;
 	uint64_t n;
+	if (TOKEN_IS(name, "MAILBOXID")) {
+		status_mailboxid(r);
+		return;
+	}
 	if (!find_flag(status_items, sizeof status_items / sizeof *status_items, name, &item)) {
 		token_skip(&r->t);
 		return;

@@ -49,6 +49,8 @@ static bool read_code_value(struct reader *r, enum imap_code code)
 		return token_number(&r->t, UID_MAX, n) && *n > 0;
 	case IMAP_UNSEEN:
 		return token_number(&r->t, UINT32_MAX, n);
+	case IMAP_MAILBOXID:
+		return resp_object_id(r, &r->resp->cond.code_text);
 	case IMAP_PERMANENTFLAGS:
 		return resp_flags(r, &r->resp->cond.flags);
 	default:

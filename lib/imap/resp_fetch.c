@@ -68,15 +68,33 @@ static void fetch_body(struct reader *r)
 
 static void fetch_emailid(struct reader *r)
 {
-	bool list = token_open(&r->t);
+	if (r->own_emailid) {
+		token_skip(&r->t);
+	} else if (resp_object_id(r, &r->resp->fetch.emailid)) {
+		r->resp->fetch.items |= IMAP_HAS_EMAILID;
+		r->own_emailid = true;
+	}
+}
+
+static bool is_decimal(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.data[i] < '0' || text.data[i] > '9')
+			return false;
+	return text.len > 0 && text.len <= 20 && text.data[0] != '0';
+}
+
+/* Gmail's own, which is older than EMAILID. A server that has both is taken at its EMAILID in whatever
+ * order they come, or a message would change its id. */
+static void fetch_gmail_id(struct reader *r)
+{
 	struct token token = token_next(&r->t);
-	bool is_id = token.kind == TOKEN_ATOM || token.kind == TOKEN_STRING;
-	if (is_id && !token_is_nil(&token) && token.text.len > 0) {
+	if (token.kind == TOKEN_OPEN)
+		token_skip_list(&r->t);
+	else if (token.kind == TOKEN_ATOM && is_decimal(token.text)) {
 		r->resp->fetch.emailid = token.text;
 		r->resp->fetch.items |= IMAP_HAS_EMAILID;
 	}
-	if (list && token.kind != TOKEN_CLOSE)
-		token_skip_list(&r->t);
 }
 
 /* Nobody needs its parts here; the raw text is read where it is of use. */
@@ -140,7 +158,7 @@ static const struct {
 	ITEM("BODY[]", 0, fetch_body),
 	ITEM("RFC822.SIZE", IMAP_HAS_SIZE, fetch_size),
 	ITEM("INTERNALDATE", IMAP_HAS_DATE, fetch_date),
-	ITEM("EMAILID", IMAP_HAS_EMAILID, fetch_emailid),
+	ITEM("EMAILID", 0, fetch_emailid), ITEM("X-GM-MSGID", IMAP_HAS_EMAILID, fetch_gmail_id),
 	ITEM("BODYSTRUCTURE", IMAP_HAS_BODYSTRUCTURE, fetch_bodystructure),
 #undef ITEM
 };

@@ -13,6 +13,7 @@ struct reader {
 	struct resp_space *s;
 	struct imap_resp *resp;
 	bool body_seen; /* a BODY[] item stood there, readable or not */
+	bool own_emailid; /* EMAILID stood there, not only X-GM-MSGID */
 };
 
 /* Sections of one FETCH; those beyond are skipped. */
@@ -28,6 +29,8 @@ struct resp_bits {
 
 /* A parenthesized list of flags; false, and *flags empty, where it is none. */
 bool resp_flags(struct reader *r, struct imap_flags *flags);
+/* An id of RFC 8474, with its parentheses or without; false where there is none. */
+bool resp_object_id(struct reader *r, struct slice *id);
 /* One more section of the FETCH. */
 void resp_add_section(struct reader *r, const struct imap_section *section);
 /* What follows "FETCH". */

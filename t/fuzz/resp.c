@@ -65,6 +65,7 @@ static void check_fetch(const struct imap_resp *r)
 	demand((r->fetch.items & IMAP_HAS_BODY) == 0 || (r->fetch.items & IMAP_HAS_BODY_NIL) == 0);
 	touch_flags(&r->fetch.flags);
 	touch(r->fetch.body);
+	demand(((r->fetch.items & IMAP_HAS_EMAILID) != 0) == (r->fetch.emailid.len != 0));
 	touch(r->fetch.emailid);
 	check_sections(r);
 	check_structure(r);
@@ -75,7 +76,9 @@ static void check_status(const struct imap_resp *r)
 	demand(((r->status.items & IMAP_HAS_UIDNEXT) != 0) == (r->status.uidnext != 0));
 	demand(((r->status.items & IMAP_HAS_UIDVALIDITY) != 0) == (r->status.uidvalidity != 0));
 	demand(r->status.highestmodseq <= INT64_MAX);
+	demand(((r->status.items & IMAP_HAS_MAILBOXID) != 0) == (r->status.mailboxid.len != 0));
 	touch(r->status.name);
+	touch(r->status.mailboxid);
 }
 
 static void check(const struct imap_resp *r, struct slice tag)

@@ -13,6 +13,7 @@ static const struct {
 	{ "IMAP4rev1 APPENDLIMIT=35651584", IMAP_CAP_APPENDLIMIT, true, "with its limit" },
 	{ "IMAP4rev1 LITERAL-", IMAP_CAP_LITERAL_PLUS, false, "LITERAL- is not LITERAL+" },
 	{ "IMAP4rev1 UTF8=ONLY", IMAP_CAP_UTF8_ACCEPT, true, "UTF8=ONLY wants the same ENABLE" },
+	{ "IMAP4rev1 X-GM-EXT-1", IMAP_CAP_X_GM_EXT_1, true, "Gmail's own" },
 	{ "IMAP4rev2", IMAP_CAP_MOVE, true, "rev2 holds MOVE" },
 	{ "IMAP4rev2", IMAP_CAP_CONDSTORE, false, "rev2 does not hold CONDSTORE" },
 	{ "", IMAP_CAP_IMAP4REV1, false, "an empty list" },

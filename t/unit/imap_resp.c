@@ -95,6 +95,19 @@ static const struct row rows[] = {
 	{ "* 1 FETCH (EMAILID M6d UID 3)", "FETCH 1 uid=3 emailid=M6d" },
 	{ "* 1 FETCH (EMAILID NIL THREADID NIL UID 3)", "FETCH 1 uid=3" },
 	{ "* 1 FETCH (EMAILID () UID 3)", "FETCH 1 uid=3" },
+	{ "* 1 FETCH (EMAILID ((a) b) UID 3)", "FETCH 1 uid=3" },
+	{ "* 1 FETCH (EMAILID (a b) EMAILID (c) UID 3)", "FETCH 1 uid=3 emailid=a" },
+	{ "* 1 FETCH (X-GM-MSGID 18446744073709551615 UID 3)",
+		"FETCH 1 uid=3 emailid=18446744073709551615" },
+	{ "* 1 FETCH (x-gm-msgid 1278455344230334865 X-GM-MSGID 5 UID 3)",
+		"FETCH 1 uid=3 emailid=1278455344230334865" },
+	{ "* 1 FETCH (X-GM-MSGID 7 EMAILID (M6d) UID 3)", "FETCH 1 uid=3 emailid=M6d" },
+	{ "* 1 FETCH (EMAILID (M6d) X-GM-MSGID 7 UID 3)", "FETCH 1 uid=3 emailid=M6d" },
+	{ "* 1 FETCH (EMAILID NIL X-GM-MSGID 7 UID 3)", "FETCH 1 uid=3 emailid=7" },
+	{ "* 1 FETCH (X-GM-MSGID 0 X-GM-MSGID -1 X-GM-MSGID 7x X-GM-MSGID (7) X-GM-MSGID \"7\" UID 3)",
+		"FETCH 1 uid=3" },
+	{ "* 1 FETCH (X-GM-MSGID 123456789012345678901 X-GM-THRID 5 X-GM-LABELS (a \"\\\\Sent\") UID 3)",
+		"FETCH 1 uid=3" },
 	{ "* 12 FETCH (UID 1 FLAGS (\\Seen) MODSEQ (12))", "FETCH 12 uid=1 flags=(\\Seen) modseq=12" },
 	{ "* 2 FETCH (FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft Work $Junk) UID 9)",
 		"FETCH 2 uid=9 flags=(\\Seen \\Answered \\Flagged \\Deleted \\Draft Work $Junk)" },
@@ -125,6 +138,10 @@ static const struct row rows[] = {
 	{ "* OK [HIGHESTMODSEQ 0] none", "OK code=HIGHESTMODSEQ n=0 text=none" },
 	{ "* OK [HIGHESTMODSEQ 9223372036854775808]", "OK code=other:HIGHESTMODSEQ" },
 	{ "* OK [HIGHESTMODSEQ]", "OK code=other:HIGHESTMODSEQ" },
+	{ "* OK [MAILBOXID (F2212ea87-6097-4256)] Ok", "OK code=MAILBOXID(F2212ea87-6097-4256) text=Ok" },
+	{ "a1 OK [mailboxid F2] Ok", "tag=a1 OK code=MAILBOXID(F2) text=Ok" },
+	{ "* OK [MAILBOXID ()] Ok", "OK code=other:MAILBOXID text=Ok" },
+	{ "* OK [MAILBOXID NIL] Ok", "OK code=other:MAILBOXID text=Ok" },
 	{ "* OK [NOMODSEQ] x", "OK code=NOMODSEQ text=x" },
 	{ "* OK [UIDVALIDITY 1528896777421] x", "OK code=UIDVALIDITY n=1528896777421 text=x" }, /* Q78 */
 	{ "* OK [UIDVALIDITY 0] x", "OK code=other:UIDVALIDITY text=x" },
@@ -188,7 +205,11 @@ static const struct row rows[] = {
 	{ "* STATUS x (MESSAGES -1 UIDNEXT 0 UIDVALIDITY 0 HIGHESTMODSEQ 0)",
 		"STATUS x highestmodseq=0" },
 	{ "* STATUS x (HIGHESTMODSEQ NIL UNSEEN 3 MAILBOXID (F1 (2)) APPENDLIMIT NIL UIDNEXT 4)",
-		"STATUS x uidnext=4" },
+		"STATUS x uidnext=4 mailboxid=F1" },
+	{ "* STATUS x (MAILBOXID (F2212ea87-6097) MESSAGES 1)", "STATUS x messages=1 mailboxid=F2212ea87-6097" },
+	{ "* STATUS x (mailboxid F2 MESSAGES 1)", "STATUS x messages=1 mailboxid=F2" },
+	{ "* STATUS x (MAILBOXID NIL MAILBOXID () MAILBOXID (\"\") MESSAGES 1)", "STATUS x messages=1" },
+	{ "* STATUS x (MAILBOXID (F1", "STATUS x mailboxid=F1" },
 	{ "* STATUS x (UIDNEXT 4294967296 UIDVALIDITY 4294967296)", "STATUS x uidvalidity=4294967296" },
 	{ "* STATUS Sent Items (MESSAGES 5)", "other" },
 	{ "* STATUS {3}\r\na(b (messages 5)", "STATUS a(b messages=5" },
@@ -372,6 +393,8 @@ static void print_status(const struct imap_resp *r, struct buf *out)
 		buf_addf(out, " uidvalidity=%" PRIu64, r->status.uidvalidity);
 	if (r->status.items & IMAP_HAS_HIGHESTMODSEQ)
 		buf_addf(out, " highestmodseq=%" PRIu64, r->status.highestmodseq);
+	if (r->status.items & IMAP_HAS_MAILBOXID)
+		print_part(out, "mailboxid", r->status.mailboxid);
 }
 
 static void print_search(const struct imap_resp *r, struct buf *out)
