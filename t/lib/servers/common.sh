@@ -111,5 +111,7 @@ named() {
 log_to_file() {
 	: >"$place/log"
 	chmod 666 "$place/log"
-	export SYSLOG_FILE="$place/log" LD_PRELOAD="$top/build/servers/syslog.so"
+	syslog=$place/syslog.so
+	[ -e "$syslog" ] || syslog=$top/build/servers/syslog.so
+	export SYSLOG_FILE="$place/log" LD_PRELOAD="$syslog"
 }

@@ -31,6 +31,18 @@ else
 	user=$(id -un) as_user=
 fi
 
+# What it runs has to be reached by its user too: a copy beside the mail, where the tree cannot be.
+reachable() {
+	[ -n "$as_user" ] || return 0
+	if [ ! -d "$place/pkg" ] && ! $as_user test -x "$bin/imapd"; then
+		cp -r "$pkg/cyrus" "$place/pkg"
+		cp "$top/build/servers/syslog.so" "$place"
+	fi
+	[ -d "$place/pkg" ] || return 0
+	bin=$place/pkg/usr/lib/cyrus/bin
+	LD_LIBRARY_PATH=$(ls -d "$place"/pkg/usr/lib/*-linux-gnu*)
+}
+
 # munge8bit: 8-bit bytes in headers would become X. alwaystrue: no saslauthd, no database of users.
 configuration() {
 	cat <<-END_CONF
@@ -135,6 +147,7 @@ start)	mkdir -p "$dir" ;;
 esac
 dir=$(cd "$dir" && pwd)
 find_place "$dir"
+reachable
 
 case $verb in
 start)	start ;;

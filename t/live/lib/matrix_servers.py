@@ -7,6 +7,7 @@ A Site is one user on one server:
 	site.box("a/b")		the mailbox as this server has to be asked for it
 	site.uidvalidity(box), site.read_only(box), site.quota(octets)	or they raise Skip(reason)"""
 import itertools
+import socket
 import threading
 
 from live import *
@@ -25,6 +26,11 @@ class Missing(Exception):
 
 
 class Client(Imap):
+	def fill(self):
+		"""Servers that write an answer in pieces wait for our acknowledgement of the first one."""
+		self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+		super().fill()
+
 	def list(self, pattern="*"):
 		"""Cyrus sends a mailbox that is called "nil" as the bare word."""
 		return [(a, d, b"nil" if name is None else name) for a, d, name in super().list(pattern)]
@@ -175,8 +181,8 @@ class Script(Row):
 
 	def start(self):
 		self.dir = "%s/%s" % (WORK, self.name)
-		self.port = int(self.do("start", *self.options))
 		atexit.register(self.stop)
+		self.port = int(self.do("start", *self.options))
 
 	def stop(self):
 		subprocess.run([self.script, "remove", self.dir])
