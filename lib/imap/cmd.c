@@ -68,15 +68,21 @@ static bool is_atom(struct slice s)
 	return true;
 }
 
-/* Octets over 127 are lawful between quotes only after ENABLE UTF8=ACCEPT; in a literal they always
- * are. CR and LF must never stand in a line, or a mailbox's name could be a command. */
-static bool is_quotable(struct slice s)
+/* Octets over 127 are lawful between quotes only after ENABLE UTF8=ACCEPT, and only as UTF-8; in a
+ * literal they always are. CR and LF must never stand in a line, or a mailbox's name could be a
+ * command. */
+static bool is_quotable(struct slice s, bool utf8)
 {
+	uint32_t rune;
+
 	if (s.len > 1000)
 		return false;
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.data[i];
-		if (c < ' ' || c >= 127)
+	for (size_t len = 1; s.len > 0; s.data += len, s.len -= len) {
+		unsigned char c = (unsigned char)*s.data;
+		if (c < ' ' || c == 127 || (c > 127 && !utf8))
+			return false;
+		len = c > 127 ? mail_utf8_next(s, &rune) : 1;
+		if (len == 0)
 			return false;
 	}
 	return true;
@@ -100,11 +106,16 @@ static void add_literal(struct imap_cmd *cmd, struct slice s)
 	buf_add_slice(&cmd->text, s);
 }
 
+void imap_cmd_utf8(struct imap_cmd *cmd, bool utf8)
+{
+	cmd->utf8 = utf8;
+}
+
 void imap_cmd_add_string(struct imap_cmd *cmd, struct slice s, bool atom_ok)
 {
 	if (atom_ok && is_atom(s))
 		buf_add_slice(&cmd->text, s);
-	else if (is_quotable(s))
+	else if (is_quotable(s, cmd->utf8))
 		add_quoted(cmd, s);
 	else
 		add_literal(cmd, s);

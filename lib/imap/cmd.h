@@ -23,6 +23,7 @@ struct imap_cmd {
 	struct buf text; /* with the octets of literals in their places, no tag, no line end */
 	struct cmd_literal *literals;
 	size_t literal_count;
+	bool utf8;       /* 8-bit text may be quoted */
 
 	/* For the login's own commands. */
 	char *shown;       /* what the log shows in place of the text: it holds a secret */

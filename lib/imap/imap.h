@@ -251,6 +251,9 @@ void imap_cmd_free(struct imap_cmd *cmd); /* one that was not sent */
 /* Text as it goes on the wire, without tag and line end; no user or server data here. */
 void imap_cmd_add(struct imap_cmd *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void imap_cmd_add_slice(struct imap_cmd *cmd, struct slice text);
+/* UTF-8 may stand between quotes in what is added from now on (RFC 6855 section 3): as imap_utf8 says
+ * of the connection that the command is for. At first false: it goes as a literal. */
+void imap_cmd_utf8(struct imap_cmd *cmd, bool utf8);
 /* A string or mailbox name in its shortest safe form: atom where `atom_ok`, quoted, literal. */
 void imap_cmd_add_string(struct imap_cmd *cmd, struct slice s, bool atom_ok);
 /* How many octets the line has so far (C6: at most 8,000). */

@@ -6,41 +6,62 @@ static const struct {
 	const char *in;
 	bool atom_ok;
 	const char *wire; /* with LITERAL+ */
+	const char *utf8; /* and where UTF-8 may be quoted; NULL: the same */
 } strings[] = {
-	{ "INBOX\r\na2 DELETE INBOX", true, "{22+}\r\nINBOX\r\na2 DELETE INBOX" },
-	{ "a\rb", true, "{3+}\r\na\rb" },
-	{ "tab\t", true, "{4+}\r\ntab\t" },
-	{ "Gr\303\274n", true, "{5+}\r\nGr\303\274n" },
-	{ "\177", true, "{1+}\r\n\177" },
-	{ "", true, "\"\"" },
-	{ "NIL", true, "\"NIL\"" },
-	{ "nil", true, "\"nil\"" },
-	{ "a\"b\\c", true, "\"a\\\"b\\\\c\"" },
-	{ "a b", true, "\"a b\"" },
-	{ "100%", true, "\"100%\"" },
-	{ "a*", true, "\"a*\"" },
-	{ "(", true, "\"(\"" },
-	{ "{3}", true, "\"{3}\"" },
-	{ "a]", true, "\"a]\"" },
-	{ "~x", true, "\"~x\"" },
-	{ "&AOk-t&AOk-", true, "&AOk-t&AOk-" },
-	{ "INBOX", true, "INBOX" },
-	{ "INBOX", false, "\"INBOX\"" },
+	{ "Gr\303\274n \"\360\237\230\200\"\\", true, "{13+}\r\nGr\303\274n \"\360\237\230\200\"\\",
+		"\"Gr\303\274n \\\"\360\237\230\200\\\"\\\\\"" },
+	{ "Gr\303\274n\r\na2 X", true, "{11+}\r\nGr\303\274n\r\na2 X", NULL },
+	{ "Gr\374n", true, "{4+}\r\nGr\374n", NULL }, /* not UTF-8 */
+	{ "\303", true, "{1+}\r\n\303", NULL },
+	{ "\300\212", true, "{2+}\r\n\300\212", NULL }, /* LF, overlong */
+	{ "\355\240\200", true, "{3+}\r\n\355\240\200", NULL }, /* half a surrogate pair */
+	{ "\303\251\t", true, "{3+}\r\n\303\251\t", NULL },
+	{ "\303\251\177", true, "{3+}\r\n\303\251\177", NULL },
+	{ "\303\251", true, "{2+}\r\n\303\251", "\"\303\251\"" },
+	{ "Gr\303\274n", false, "{5+}\r\nGr\303\274n", "\"Gr\303\274n\"" },
+	{ "INBOX\r\na2 DELETE INBOX", true, "{22+}\r\nINBOX\r\na2 DELETE INBOX", NULL },
+	{ "a\rb", true, "{3+}\r\na\rb", NULL },
+	{ "tab\t", true, "{4+}\r\ntab\t", NULL },
+	{ "\177", true, "{1+}\r\n\177", NULL },
+	{ "", true, "\"\"", NULL },
+	{ "NIL", true, "\"NIL\"", NULL },
+	{ "nil", true, "\"nil\"", NULL },
+	{ "a\"b\\c", true, "\"a\\\"b\\\\c\"", NULL },
+	{ "a b", true, "\"a b\"", NULL },
+	{ "100%", true, "\"100%\"", NULL },
+	{ "a*", true, "\"a*\"", NULL },
+	{ "(", true, "\"(\"", NULL },
+	{ "{3}", true, "\"{3}\"", NULL },
+	{ "a]", true, "\"a]\"", NULL },
+	{ "~x", true, "\"~x\"", NULL },
+	{ "&AOk-t&AOk-", true, "&AOk-t&AOk-", NULL },
+	{ "INBOX", true, "INBOX", NULL },
+	{ "INBOX", false, "\"INBOX\"", NULL },
 };
+
+static void test_string(const char *in, bool atom_ok, bool utf8, const char *wire)
+{
+	struct imap_cmd *cmd = imap_cmd_new(IMAP_CMD_PLAIN, NULL, NULL);
+	struct buf out;
+
+	buf_init(&out, 0);
+	imap_cmd_add(cmd, "X ");
+	if (utf8)
+		imap_cmd_utf8(cmd, true);
+	imap_cmd_add_string(cmd, slice_of(in), atom_ok);
+	ok(cmd_piece(cmd, CMD_PLUS, &out, NULL), "whole at once");
+	buf_truncate(&out, out.len - 2);
+	is_str(buf_str(&out) + 2, wire, "%s", wire);
+	buf_release(&out);
+	imap_cmd_free(cmd);
+}
 
 static void test_strings(void)
 {
 	for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
-		struct imap_cmd *cmd = imap_cmd_new(IMAP_CMD_PLAIN, NULL, NULL);
-		struct buf out;
-		buf_init(&out, 0);
-		imap_cmd_add(cmd, "X ");
-		imap_cmd_add_string(cmd, slice_of(strings[i].in), strings[i].atom_ok);
-		ok(cmd_piece(cmd, CMD_PLUS, &out, NULL), "whole at once");
-		buf_truncate(&out, out.len - 2);
-		is_str(buf_str(&out) + 2, strings[i].wire, "string %zu", i);
-		buf_release(&out);
-		imap_cmd_free(cmd);
+		const char *utf8 = strings[i].utf8 != NULL ? strings[i].utf8 : strings[i].wire;
+		test_string(strings[i].in, strings[i].atom_ok, false, strings[i].wire);
+		test_string(strings[i].in, strings[i].atom_ok, true, utf8);
 	}
 }
 
