@@ -420,12 +420,14 @@ bool store_body_decode(struct slice in, struct store_body_record *b)
 
 struct slice store_projection_encode(struct store *s, const struct store_projection *p)
 {
-	uint8_t *to = record_begin(s, 64 + p->base.len + p->tmp.len);
+	uint8_t *to = record_begin(s, 80 + p->base.len + p->tmp.len);
 	*to++ = (uint8_t)p->kind;
 	*to++ = p->old_new;
 	to = store_put_u64(to, p->message);
 	to = store_put_u32(to, p->mailbox);
 	to = store_put_u32(to, p->old_system);
+	to = store_put_u64(to, p->file_size);
+	to = store_put_u64(to, (uint64_t)p->file_mtime_ns);
 	to = put_text(to, p->base.data, p->base.len);
 	to = put_text(to, p->tmp.data, p->tmp.len);
 	return record_end(s, to);
@@ -440,6 +442,8 @@ bool store_projection_decode(struct slice in, struct store_projection *p)
 	p->message = u64(&f);
 	p->mailbox = u32(&f);
 	p->old_system = u32(&f);
+	p->file_size = u64(&f);
+	p->file_mtime_ns = (int64_t)u64(&f);
 	struct slice base = text(&f), tmp = text(&f);
 	buf_clear(&p->base);
 	buf_clear(&p->tmp);

@@ -91,7 +91,8 @@
  *
  * projections: key u64 number. Value
  *    0 u8 version    1 u8 kind          2 u8 in new/     3 u64 message
- *   11 u32 mailbox  15 u32 system flags 19 u16 length, base; u16 length, tmp name */
+ *   11 u32 mailbox  15 u32 system flags 19 u64 file size    27 i64 file's time in ns
+ *   35 u16 length, base; u16 length, tmp name */
 enum store_db {
 	STORE_DB_META,
 	STORE_DB_FACTS,

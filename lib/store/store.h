@@ -190,6 +190,9 @@ struct store_projection {
 	struct buf tmp;    /* PLACE: the tmp name */
 	uint32_t old_system; /* RENAME, REMOVE: the system flags that it was shown with */
 	bool old_new;        /* it was in new/ */
+	/* REMOVE: the file as we left it; a file that is otherwise now is the user's and stays (M4). */
+	uint64_t file_size;
+	int64_t file_mtime_ns;
 };
 void store_projection_init(struct store_projection *p);
 void store_projection_release(struct store_projection *p);

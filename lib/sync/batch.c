@@ -112,17 +112,30 @@ static void free_projections(struct sync *s)
 	s->projection_count = 0;
 }
 
+static void tell_kept(struct sync *s, const struct store_projection *p)
+{
+	for (struct box *box = s->boxes; box; box = box->next)
+		if (box->rec.id == p->mailbox)
+			account_note(s, SYNC_WARNING, box->rec.name,
+				"\"%s\" was edited here: the server's message is gone, the file stays",
+				buf_str(&p->base));
+}
+
 static void make_projections(struct sync *s)
 {
 	struct err err = { 0 };
+	int rc;
 
 	for (size_t i = 0; i < s->projection_count; i++) {
 		const struct store_projection *p = &s->projections[i];
 		point("sync.before-projection");
-		if (project(s->store, s->maildir, p, &err) < 0) {
+		rc = project(s->store, s->maildir, p, &err);
+		if (rc < 0) {
 			account_fail(s, &err);
 			break;
 		}
+		if (rc == 2)
+			tell_kept(s, p);
 		point("sync.after-projection");
 		if (s->made_count == s->made_size) {
 			s->made_size = s->made_size ? 2 * s->made_size : 256;
@@ -143,6 +156,23 @@ void batch_project(struct sync *s, struct store_projection *p)
 	store_projection_put(s->store, p);
 	s->projections[s->projection_count++] = *p;
 	memset(p, 0, sizeof *p);
+}
+
+void batch_project_shown(struct sync *s, enum store_projection_kind kind,
+	const struct store_message *m)
+{
+	struct store_projection p;
+
+	store_projection_init(&p);
+	p.kind = kind;
+	p.message = m->number;
+	p.mailbox = m->shown_mailbox;
+	p.old_system = m->shown.system;
+	p.old_new = m->state & STORE_SHOWN_NEW;
+	p.file_size = m->file_size;
+	p.file_mtime_ns = m->file_mtime_ns;
+	buf_add_str(&p.base, m->base);
+	batch_project(s, &p);
 }
 
 void batch_commit(struct sync *s)

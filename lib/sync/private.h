@@ -275,10 +275,14 @@ void batch_commit(struct sync *s);
 bool batch_is_empty(const struct sync *s);
 bool batch_is_done(const struct sync *s); /* but for projections to be struck off */
 void batch_project(struct sync *s, struct store_projection *p); /* in a transaction; takes *p's content */
+/* RENAME or REMOVE of the file as `m` shows it, before *m is changed. */
+void batch_project_shown(struct sync *s, enum store_projection_kind kind,
+	const struct store_message *m);
 void batch_free(struct sync *s);
 
 /* project.c */
-/* Makes one projection come true. 0 done (or nothing is left to do), -1 the Maildir cannot be written. */
+/* Makes one projection come true. 0 done (or nothing is left to do), 2 the file to be removed was
+ * edited here and stays, -1 the Maildir cannot be written. */
 int project(struct store *store, struct maildir *maildir, const struct store_projection *p,
 	struct err *err);
 /* Writes a message's file from its body, to its shown place. */

@@ -148,6 +148,20 @@ static int project_rename(struct maildir *maildir, const struct store_projection
 	return rc;
 }
 
+/* 0 gone, 1 it is not there under this name, 2 it was edited and stays, -1. */
+static int remove_if_ours(struct maildir *maildir, const struct store_projection *p,
+	const struct maildir_name *name, struct err *err)
+{
+	struct maildir_stat st;
+	int rc = maildir_stat(maildir, name, &st, err);
+
+	if (rc != 0)
+		return rc;
+	if (p->file_mtime_ns != 0 && (st.size != p->file_size || st.mtime_ns != p->file_mtime_ns))
+		return 2;
+	return maildir_unlink(maildir, name, err);
+}
+
 static int project_remove(struct maildir *maildir, const struct store_projection *p,
 	const char *folder, struct err *err)
 {
@@ -158,17 +172,16 @@ static int project_remove(struct maildir *maildir, const struct store_projection
 	int rc;
 
 	shown_name(&name, letters, folder, base, p->old_system, p->old_new);
-	rc = maildir_unlink(maildir, &name, err);
-	if (rc <= 0)
-		return rc;
-	err_clear(err);
-	rc = 0;
-	if (find_file(maildir, folder, base, &scan, &name, err))
-		rc = maildir_unlink(maildir, &name, err) < 0 ? -1 : 0;
-	else if (err->cls != ERR_NONE)
-		rc = -1;
-	maildir_scan_release(&scan);
-	return rc;
+	rc = remove_if_ours(maildir, p, &name, err);
+	if (rc == 1) {
+		err_clear(err);
+		if (find_file(maildir, folder, base, &scan, &name, err))
+			rc = remove_if_ours(maildir, p, &name, err);
+		else
+			rc = err->cls != ERR_NONE ? -1 : 0;
+		maildir_scan_release(&scan);
+	}
+	return rc == 1 ? 0 : rc;
 }
 
 int project(struct store *store, struct maildir *maildir, const struct store_projection *p,
@@ -202,13 +215,13 @@ int project_finish(struct store *store, struct maildir *maildir, struct err *err
 	int rc = 0;
 
 	store_projection_init(&p);
-	while (rc == 0 && store_projection_next(store, number, &p)) {
+	while (rc != -1 && store_projection_next(store, number, &p)) {
 		number = p.number;
 		log_line(LOG_STEPS, "projection", "finishing what an earlier run left: message m%llu",
 			(unsigned long long)p.message);
 		rc = project(store, maildir, &p, err);
 	}
-	if (rc == 0 && number > 0 && (rc = store_begin(store, err)) == 0) {
+	if (rc != -1 && number > 0 && (rc = store_begin(store, err)) == 0) {
 		for (uint64_t at = 0; store_projection_next(store, at, &p); at = p.number)
 			store_projection_delete(store, p.number);
 		rc = project_commit(store, err);

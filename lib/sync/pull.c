@@ -210,6 +210,27 @@ static bool start_reset(struct pull *p)
 	return false;
 }
 
+/* Nothing is known of an empty mailbox, so another UIDVALIDITY is no news (Courier's changes by the second
+ * until the first message comes: Q70). True where that was it. */
+static bool take_empty(struct pull *p)
+{
+	struct box *box = p->visit.box;
+	struct store_counts n = store_mailbox_counts(pull_sync(p)->store, box->rec.id);
+
+	if (box->rec.uidvalidity == 0 || p->sel.uidvalidity == 0 || n.messages > 0 ||
+		p->sel.uidvalidity == box->rec.uidvalidity)
+		return false;
+	box->rec.uidvalidity = p->sel.uidvalidity;
+	box->rec.lastseen = box->rec.uidnext = box->rec.messages = 0;
+	box->rec.highestmodseq = 0;
+	box->rec_changed = true;
+	if (p->plan.old_last > 0)
+		pull_leave(p, BOX_TO_PULL); /* what was asked for left out UIDs that are new now */
+	else
+		p->trusted = true;
+	return true;
+}
+
 static bool recv_select(struct pull *p)
 {
 	struct box *box = p->visit.box;
@@ -217,6 +238,8 @@ static bool recv_select(struct pull *p)
 
 	if (p->refused[p->judged])
 		return recv_refused_select(p);
+	if (take_empty(p))
+		return p->state == PULL_ASKING;
 	switch (plan_select(&box->rec, &p->sel, p->plan.examine)) {
 	case PLAN_NO_UIDS:
 		account_note(s, SYNC_FAILURE, box->rec.name,

@@ -46,7 +46,6 @@ static void apply_flags(struct pull *p, struct store_message *m, const struct ma
 {
 	struct box *box = p->visit.box;
 	struct sync *s = pull_sync(p);
-	struct store_projection proj;
 
 	mail_flags_copy(&m->flags, flags);
 	if (!(m->state & (STORE_SHOWN | STORE_BODY_OWED)) &&
@@ -57,14 +56,7 @@ static void apply_flags(struct pull *p, struct store_message *m, const struct ma
 	}
 	if (m->state & STORE_SHOWN) {
 		if (m->shown.system != flags->system) {
-			store_projection_init(&proj);
-			proj.kind = STORE_RENAME;
-			proj.message = m->number;
-			proj.mailbox = m->shown_mailbox;
-			proj.old_system = m->shown.system;
-			proj.old_new = m->state & STORE_SHOWN_NEW;
-			buf_add_str(&proj.base, m->base);
-			batch_project(s, &proj);
+			batch_project_shown(s, STORE_RENAME, m);
 			m->state &= ~(uint32_t)STORE_SHOWN_NEW;
 		}
 		mail_flags_copy(&m->shown, flags);
@@ -93,18 +85,9 @@ static void apply_item(struct pull *p, struct store_message *m, const struct ite
 static void apply_gone_message(struct pull *p, struct store_message *m)
 {
 	struct sync *s = pull_sync(p);
-	struct store_projection proj;
 
-	if (m->state & STORE_SHOWN) {
-		store_projection_init(&proj);
-		proj.kind = STORE_REMOVE;
-		proj.message = m->number;
-		proj.mailbox = m->shown_mailbox;
-		proj.old_system = m->shown.system;
-		proj.old_new = m->state & STORE_SHOWN_NEW;
-		buf_add_str(&proj.base, m->base);
-		batch_project(s, &proj);
-	}
+	if (m->state & STORE_SHOWN)
+		batch_project_shown(s, STORE_REMOVE, m);
 	p->visit.box->result.removed++;
 	store_message_delete(s->store, m->number);
 }
