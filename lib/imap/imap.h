@@ -94,6 +94,7 @@ struct imap_resp {
 		struct slice code_name, code_text; /* "UIDNEXT", "4392"; MAILBOXID: the id alone */
 		uint64_t code_number;              /* UIDNEXT, UIDVALIDITY, HIGHESTMODSEQ, UNSEEN; else 0 */
 		struct imap_flags flags;           /* PERMANENTFLAGS */
+		bool throttled; /* [THROTTLED]: the code, or at the end of the text behind another one (Q1) */
 		struct slice text; /* for people, without the code; IMAP_CONTINUE: what follows "+";
 		                    * IMAP_CAPABILITY, IMAP_ENABLED: the words */
 	} cond;

@@ -107,12 +107,18 @@ static void find_stray_code(struct imap_resp *resp)
 	}
 }
 
-void resp_cond(struct reader *r, enum imap_cond cond)
+/* "[READ-ONLY] INBOX selected. (Success) [THROTTLED]" (Q1): one code cannot say both. */
+static bool ends_throttled(struct slice text)
+{
+	static const char word[] = "[THROTTLED]";
+	size_t len = sizeof word - 1;
+	return text.len >= len && token_is((struct slice){ text.data + text.len - len, len }, word, len);
+}
+
+static void read_cond(struct reader *r)
 {
 	struct imap_resp *resp = r->resp;
 	size_t len;
-	resp->kind = IMAP_COND;
-	resp->cond.cond = cond;
 	struct slice text = token_rest(&r->t), code = { 0 };
 	resp->cond.text = text;
 	if (text.len > 0 && text.data[0] == '[')
@@ -124,6 +130,15 @@ void resp_cond(struct reader *r, enum imap_cond cond)
 	struct tokens rest = tokens_of((struct slice){ code.data + len + 1, code.len - len - 1 }, NULL);
 	resp->cond.text = token_rest(&rest);
 	read_code(r, (struct slice){ code.data, len });
+}
+
+void resp_cond(struct reader *r, enum imap_cond cond)
+{
+	struct imap_resp *resp = r->resp;
+	resp->kind = IMAP_COND;
+	resp->cond.cond = cond;
+	read_cond(r);
+	resp->cond.throttled = resp->cond.code == IMAP_THROTTLED || ends_throttled(resp->cond.text);
 }
 
 bool resp_find_cond(struct slice word, enum imap_cond *cond)

@@ -85,6 +85,7 @@ static void check(const struct imap_resp *r, struct slice tag)
 {
 	touch(tag);
 	demand(r->tagged == (tag.len > 0));
+	demand(r->cond.code != IMAP_THROTTLED || r->cond.throttled);
 	touch(r->cond.code_name);
 	touch(r->cond.code_text);
 	touch(r->cond.text);

@@ -137,6 +137,7 @@ static const struct {
 	struct script script;
 	const char *avoid[4];
 	bool send_id;
+	unsigned max_commands;
 } choosy[] = {
 	{ { "what is avoided is not enabled, not used, not had (Q55)", "examine", "compress", false, false, {
 		GREETING, PLAIN,
@@ -144,34 +145,40 @@ static const struct {
 		"C a2 ENABLE CONDSTORE\r\n", "C a3 EXAMINE x", "S * ENABLED CONDSTORE QRESYNC", "S a2 OK x",
 		"S a3 OK x", "C a4 LOGOUT", BYE },
 	  "secret ready(PLAIN) done(OK) closed(0)" },
-	  { "qresync", "UTF8=Accept", "COMPRESS=DEFLATE" }, false },
+	  { "qresync", "UTF8=Accept", "COMPRESS=DEFLATE" }, false, 0 },
 	{ { "a mechanism, too; and what is told later", "", "auto", false, false, {
 		"S * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256 AUTH=PLAIN] x", PLAIN,
 		"S a1 OK in", "C a2 CAPABILITY", "S * CAPABILITY IMAP4rev1 ENABLE CONDSTORE", "S a2 OK x",
 		"C a3 LOGOUT", BYE },
 	  "secret ready(PLAIN) closed(0)" },
-	  { "AUTH=SCRAM-SHA-256", "CONDSTORE" }, false },
+	  { "AUTH=SCRAM-SHA-256", "CONDSTORE" }, false, 0 },
 	{ { "SASL-IR avoided", "", "auto", false, false, {
 		GREETING, "C a1 AUTHENTICATE PLAIN\r\n", "S + ", "C AHUAcGFzcw==",
 		"S a1 OK [CAPABILITY IMAP4rev1] in", "C a2 LOGOUT", BYE },
 	  "secret ready(PLAIN) closed(0)" },
-	  { "SASL-IR" }, false },
+	  { "SASL-IR" }, false, 0 },
 	{ { "ID flies with ENABLE, before the caller's commands; its answer is nobody's (Q82)", "examine",
 	  "auto", false, false, {
 		GREETING, PLAIN, "S a1 OK [CAPABILITY IMAP4rev1 ENABLE CONDSTORE ID] in",
 		"C a2 ENABLE CONDSTORE", "C a3 ID (\"name\" \"mailtide\" \"version\" \"" MAILTIDE_VERSION "\")\r\n",
 		"C a4 EXAMINE x", "S a2 OK x", "S * ID ()", "S a3 BAD what", "S a4 OK x", "C a5 LOGOUT", BYE },
 	  "secret ready(PLAIN) done(OK) closed(0)" },
-	  { NULL }, true },
+	  { NULL }, true, 0 },
 	{ { "ID leaves before COMPRESS, which holds back all behind it", "", "compress", false, false, {
 		GREETING, PLAIN, "S a1 OK [CAPABILITY IMAP4rev1 ID COMPRESS=DEFLATE] in", "C a2 ID (",
 		"C a3 COMPRESS DEFLATE", "S a3 NO x", "S a2 OK x", "C a4 LOGOUT", BYE },
 	  "secret ready(PLAIN) closed(0)" },
-	  { NULL }, true },
+	  { NULL }, true, 0 },
+	{ { "one command at a time, ours too (Q31)", "examine", "auto", false, false, {
+		GREETING, PLAIN, "S a1 OK [CAPABILITY IMAP4rev1 ENABLE CONDSTORE ID] in",
+		"C a2 ENABLE CONDSTORE", "S a2 OK x", "C a3 ID (", "S a3 OK x", "C a4 EXAMINE x",
+		"S a4 OK x", "C a5 LOGOUT", BYE },
+	  "secret ready(PLAIN) full done(OK) closed(0)" },
+	  { NULL }, true, 1 },
 	{ { "no ID where it is not offered", "", "auto", false, false, {
 		GREETING, PLAIN, "S a1 OK [CAPABILITY IMAP4rev1] in", "C a2 LOGOUT", BYE },
 	  "secret ready(PLAIN) closed(0)" },
-	  { NULL }, true },
+	  { NULL }, true, 0 },
 };
 
 /* The server's side, in the child. Its exit status is 0 where all was as the script says. */
@@ -264,6 +271,8 @@ static void on_ready(void *arg)
 		struct imap_cmd *cmd = imap_cmd_new(IMAP_CMD_SELECT, on_done, o);
 		imap_cmd_add(cmd, "EXAMINE x");
 		imap_send(o->c, cmd, o, 0);
+		if (!imap_room(o->c))
+			tell(o, "full");
 	} else {
 		imap_logout(o->c);
 	}
@@ -319,7 +328,8 @@ static int listen_somewhere(uint16_t *port)
 	return fd;
 }
 
-static void run(const struct script *script, const char *const *avoid, bool send_id)
+static void run(const struct script *script, const char *const *avoid, bool send_id,
+	unsigned max_commands)
 {
 	bool compress = strcmp(script->auth, "compress") == 0;
 	struct owner o = { .script = script };
@@ -328,7 +338,7 @@ static void run(const struct script *script, const char *const *avoid, bool send
 		.starttls = script->starttls, .secret_is_token = script->token,
 		.compress = compress ? IMAP_COMPRESS_YES : IMAP_COMPRESS_AUTO,
 		.pipeline_mailboxes = true, .timeout_s = 0.5, .name = "test",
-		.avoid = avoid, .send_id = send_id,
+		.avoid = avoid, .send_id = send_id, .max_commands = max_commands,
 	};
 	int listener = listen_somewhere(&options.target.port), status = 0;
 	pid_t child;
@@ -356,8 +366,8 @@ static void run(const struct script *script, const char *const *avoid, bool send
 int main(void)
 {
 	for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++)
-		run(&scripts[i], NULL, false);
+		run(&scripts[i], NULL, false, 0);
 	for (size_t i = 0; i < sizeof choosy / sizeof *choosy; i++)
-		run(&choosy[i].script, choosy[i].avoid, choosy[i].send_id);
+		run(&choosy[i].script, choosy[i].avoid, choosy[i].send_id, choosy[i].max_commands);
 	return done_testing();
 }

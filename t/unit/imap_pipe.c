@@ -11,7 +11,7 @@
  * What comes of it is gathered, one line each:
  *	C LINE		written
  *	A < LINE	passed on as A's (- : nobody's)
- *	NAME OK|NO|BAD	the answer to that command
+ *	NAME OK|NO|BAD	the answer to that command, and whether it says THROTTLED
  *	end TEXT	the connection must end
  */
 #include "imap/pipe.h"
@@ -70,7 +70,9 @@ static void on_done(void *arg, const struct imap_resp *resp)
 	static const char *const conds[] = { "OK", "NO", "BAD", "BYE", "PREAUTH" };
 	struct asked *asked = arg;
 
-	buf_addf(&asked->player->got, "%s %s\n", asked->name, conds[resp->cond.cond]);
+	buf_addf(&asked->player->got, "%s %s%s%s\n", asked->name, conds[resp->cond.cond],
+		resp->cond.code == IMAP_THROTTLED ? " [THROTTLED]" : "",
+		resp->cond.throttled ? " throttled" : "");
 }
 
 static const struct pipe_events events = { on_write, on_pending, on_untagged };
@@ -232,6 +234,15 @@ static const struct script scripts[] = {
 	  "C a1 STATUS x\nC a2 STATUS y\nSTATUS y OK\nSTATUS x NO\n" },
 	{ "a tag that is not ours", true, CMD_SYNC, { "p NOOP", "< a2 OK done" },
 	  "C a1 NOOP\nend the server answered a command \"a2\" that was not sent\n" },
+	{ "THROTTLED reaches the command that it answers (Q1), though it has failed by then", true, CMD_SYNC, {
+		"s A EXAMINE A", "r UID FETCH 1 FLAGS", "r UID FETCH 2 FLAGS", "s B EXAMINE B",
+		"r UID FETCH 3 FLAGS", "< a1 OK [READ-ONLY] A selected. (Success) [THROTTLED]",
+		"< a2 OK [THROTTLED] x", "< a3 OK Success [THROTTLED]", "< a4 NO [THROTTLED] wait",
+		"< a5 OK Success [THROTTLED]" },
+	  "C a1 EXAMINE A\nC a2 UID FETCH 1 FLAGS\nC a3 UID FETCH 2 FLAGS\nC a4 EXAMINE B\n"
+	  "C a5 UID FETCH 3 FLAGS\nEXAMINE A OK throttled\nUID FETCH 1 FLAGS OK [THROTTLED] throttled\n"
+	  "UID FETCH 2 FLAGS OK [THROTTLED] throttled\nEXAMINE B NO [THROTTLED] throttled\n"
+	  "UID FETCH 3 FLAGS NO throttled\n" },
 	{ "a tag twice", true, CMD_SYNC, { "p NOOP", "< a1 OK done", "< a1 OK done" },
 	  "C a1 NOOP\nNOOP OK\nend the server answered a command \"a1\" that was not sent\n" },
 	{ "a tag with zeros", true, CMD_SYNC, { "p NOOP", "< a01 OK done" },

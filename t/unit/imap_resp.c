@@ -130,7 +130,12 @@ static const struct row rows[] = {
 	{ "a1 OK ", "tag=a1 OK" },
 	{ "A7 no [TryCreate] no such box", "tag=A7 NO code=TRYCREATE text=no such box" },
 	{ "a1 NO APPEND [TRYCREATE] failed", "tag=a1 NO code=TRYCREATE text=APPEND [TRYCREATE] failed" },
-	{ "a1 OK FETCH done [THROTTLED]", "tag=a1 OK code=THROTTLED text=FETCH done [THROTTLED]" },
+	{ "a1 OK FETCH done [THROTTLED]", "tag=a1 OK code=THROTTLED throttled text=FETCH done [THROTTLED]" },
+	{ "a1 OK [THROTTLED] FETCH done", "tag=a1 OK code=THROTTLED throttled text=FETCH done" },
+	{ "a1 OK [READ-ONLY] INBOX selected. (Success) [throttled] ", /* Q1 */
+		"tag=a1 OK code=READ-ONLY throttled text=INBOX selected. (Success) [throttled]" },
+	{ "a1 OK [READ-ONLY] [THROTTLED] selected", "tag=a1 OK code=READ-ONLY text=[THROTTLED] selected" },
+	{ "a1 NO [THROTTLED] slow down", "tag=a1 NO code=THROTTLED throttled text=slow down" },
 	{ "a1 OK moved [TRYCREATE]", "tag=a1 OK text=moved [TRYCREATE]" },
 	{ "a1 NO no [NONEXISTENT] here", "tag=a1 NO text=no [NONEXISTENT] here" },
 	{ "a1 BAD [TOOBIG] no", "tag=a1 BAD code=TOOBIG text=no" },
@@ -331,6 +336,7 @@ static void print_cond(const struct imap_resp *r, struct buf *out)
 	static const char *const conds[] = { "OK", "NO", "BAD", "BYE", "PREAUTH" };
 	buf_add_str(out, conds[r->cond.cond]);
 	print_code(r, out);
+	buf_add_str(out, r->cond.throttled ? " throttled" : "");
 	print_part(out, "text", r->cond.text);
 }
 
