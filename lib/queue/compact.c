@@ -1,0 +1,328 @@
+/* Rewriting the file, under the lock: leaving lines out, changing one, giving numbers.
+ *
+ * The new file grows beside the old one as actions.new, is synced, and takes its name (as in
+ * file_replace, but never as a whole in memory). Whoever dies on the way leaves the old file and a
+ * neighbour that the next rewriting empties. Octets are copied, not printed anew: a line that this
+ * version cannot read comes out as it went in. What stays is gathered as one run from here to there,
+ * and copied when something else comes between; as long as nothing does, nothing is written. */
+#include "queue/queue_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h> /* rename */
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/point.h"
+
+#define PIECE ((size_t)64 << 10)
+
+struct choice {
+	bool drop;
+	struct slice text;  /* goes in the place of ... */
+	size_t instead_of;  /* ... so many octets at the beginning of the line; 0: it stays */
+};
+
+struct rewrite {
+	struct queue *q;
+	void (*choose)(void *arg, const struct queue_line *line, struct choice *c);
+	void *arg;
+	const char *store_id;
+	uint64_t next_number;
+
+	char *path; /* actions.new */
+	int fd;     /* -1: nothing has been different so far */
+	struct buf out;
+	uint64_t from, to; /* the run that stays and is not copied yet */
+};
+
+static int cannot_write(const struct rewrite *r, struct err *err)
+{
+	return err_errno(err, ERR_RETRY, ERR_ACCOUNT, errno, "cannot write \"%s\"", r->path);
+}
+
+static int begin(struct rewrite *r, struct err *err)
+{
+	if (r->fd >= 0)
+		return 0;
+	r->fd = open(r->path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (r->fd < 0)
+		return cannot_write(r, err);
+	queue_print_header(r->store_id, r->next_number, &r->out);
+	return 0;
+}
+
+static int write_out(struct rewrite *r, size_t keep, struct err *err)
+{
+	if (r->out.len <= keep)
+		return 0;
+	if (queue_write_all(r->fd, r->out.data, r->out.len) < 0)
+		return cannot_write(r, err);
+	buf_clear(&r->out);
+	return 0;
+}
+
+static int copy_run(struct rewrite *r, struct err *err)
+{
+	while (r->from < r->to) {
+		size_t len = r->to - r->from < PIECE ? (size_t)(r->to - r->from) : PIECE;
+		ssize_t n = pread(r->q->fd, buf_reserve(&r->out, len), len, (off_t)r->from);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return err_errno(err, ERR_RETRY, ERR_ACCOUNT, n < 0 ? errno : EIO,
+				"cannot read \"%s\"", r->q->path);
+		buf_added(&r->out, (size_t)n);
+		r->from += (uint64_t)n;
+		if (write_out(r, PIECE, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Comments go with the line below them: they are in the run only if it reaches beyond them. */
+static int take_line(struct rewrite *r, const struct queue_line *line, struct err *err)
+{
+	struct choice c = { 0 };
+
+	r->choose(r->arg, line, &c);
+	if (!c.drop && c.instead_of == 0) {
+		r->to = line->end;
+		return 0;
+	}
+	if (!c.drop)
+		r->to = line->start;
+	if (begin(r, err) < 0 || copy_run(r, err) < 0)
+		return -1;
+	r->from = r->to = line->end;
+	if (!c.drop) {
+		buf_add_slice(&r->out, c.text);
+		r->from = line->start + c.instead_of;
+	}
+	return 0;
+}
+
+static int take_lines(struct rewrite *r, struct err *err)
+{
+	struct queue_lines lines;
+	struct queue_line line;
+	int rc;
+
+	queue_lines_init(&lines);
+	queue_lines_seek(&lines, r->q->fd, r->q->body);
+	while ((rc = queue_lines_next(&lines, &line, err)) > 0) {
+		uint64_t number;
+		if (queue_line_kind(&line, &number) == LINE_NOTE)
+			continue;
+		rc = take_line(r, &line, err);
+		if (rc < 0)
+			break;
+	}
+	queue_lines_release(&lines);
+	if (rc < 0)
+		return -1;
+	r->to = line.start; /* comments behind the last line stay */
+	return r->fd >= 0 ? copy_run(r, err) : 0;
+}
+
+static int replace(struct rewrite *r, struct err *err)
+{
+	struct queue *q = r->q;
+
+	if (write_out(r, 0, err) < 0)
+		return -1;
+	if (fsync(r->fd) < 0)
+		return cannot_write(r, err);
+	point("queue.rewritten");
+	if (rename(r->path, q->path) < 0)
+		return err_errno(err, ERR_RETRY, ERR_ACCOUNT, errno, "cannot replace \"%s\"",
+			q->path);
+	point("queue.replaced");
+	if (queue_sync_folder(q->state) < 0)
+		return err_errno(err, ERR_RETRY, ERR_ACCOUNT, errno, "cannot sync \"%s\"",
+			q->state);
+	uint64_t size;
+	if (queue_refresh(q, err) < 0 || queue_survey(q, &size, err) < 0)
+		return -1;
+	q->durable_end = q->good_end;
+	return 0;
+}
+
+/* The lock is held and the file has been cut; r says what to do. */
+static int rewrite(struct rewrite *r, bool always, struct err *err)
+{
+	struct queue *q = r->q;
+	int rc = 0;
+
+	if (r->next_number > QUEUE_NUMBER_MAX)
+		return err_set(err, ERR_USER, ERR_ACCOUNT, "\"%s\" has used up all numbers",
+			q->path);
+	r->path = mem_printf("%s.new", q->path);
+	r->fd = -1;
+	r->from = r->to = q->body;
+	buf_init(&r->out, 0);
+	if (r->store_id == NULL)
+		r->store_id = q->file_store_id;
+	if (always)
+		rc = begin(r, err);
+	if (rc == 0)
+		rc = take_lines(r, err);
+	if (rc == 0 && r->fd >= 0)
+		rc = replace(r, err);
+	if (r->fd >= 0)
+		close(r->fd);
+	if (rc < 0)
+		unlink(r->path);
+	buf_release(&r->out);
+	free(r->path);
+	return rc;
+}
+
+/* Numbers for lines that have none. What a line is besides does not matter here, it may be as wrong
+ * as it likes: with a number it can be held, shown and dropped. */
+
+struct numbering {
+	uint64_t next;
+	struct buf text;
+};
+
+static void choose_numbering(void *arg, const struct queue_line *line, struct choice *c)
+{
+	struct numbering *n = arg;
+	uint64_t number;
+
+	if (queue_line_kind(line, &number) != LINE_UNNUMBERED)
+		return;
+	struct slice rest = { line->text.data + 2, line->text.len - 2 };
+	c->instead_of = 2;
+	buf_clear(&n->text);
+	buf_addf(&n->text, "%llu\t", (unsigned long long)n->next++);
+	if (rest.len >= 2 && rest.data[0] == '-' && rest.data[1] == '\t') {
+		c->instead_of = 3;
+		queue_print_time(time(NULL), &n->text);
+	}
+	c->text = buf_slice(&n->text);
+}
+
+int queue_number_lines(struct queue *q, struct err *err)
+{
+	uint64_t next = queue_next_number(q);
+	struct numbering n = { .next = next - q->unnumbered };
+	struct rewrite r = { .q = q, .choose = choose_numbering, .arg = &n, .next_number = next };
+
+	buf_init(&n.text, 0);
+	int rc = rewrite(&r, false, err);
+	buf_release(&n.text);
+	return rc;
+}
+
+/* Compaction. */
+
+struct keeping {
+	bool (*keep)(void *arg, uint64_t number);
+	void *arg;
+};
+
+static void choose_kept(void *arg, const struct queue_line *line, struct choice *c)
+{
+	const struct keeping *k = arg;
+	uint64_t number;
+
+	if (queue_line_kind(line, &number) == LINE_NUMBERED)
+		c->drop = !k->keep(k->arg, number);
+	else
+		c->drop = line->nul; /* never accepted */
+}
+
+/* One action in another's place. */
+
+struct replacing {
+	uint64_t number;
+	struct slice text;
+	bool done;
+};
+
+static void choose_replaced(void *arg, const struct queue_line *line, struct choice *c)
+{
+	struct replacing *p = arg;
+	uint64_t number;
+
+	if (queue_line_kind(line, &number) != LINE_NUMBERED || number != p->number || p->done)
+		return;
+	c->text = p->text;
+	c->instead_of = (size_t)(line->end - line->start - 1);
+	p->done = true;
+}
+
+static void choose_nothing(void *arg, const struct queue_line *line, struct choice *c)
+{
+	(void)arg;
+	(void)line;
+	(void)c;
+}
+
+/* Lock, look, rewrite. A file that is not there has nothing to leave out. */
+static int rewrite_locked(struct rewrite *r, bool always, struct err *err)
+{
+	struct queue *q = r->q;
+	int lock;
+
+	if (queue_refresh(q, err) < 0)
+		return -1;
+	if (q->body == 0)
+		return 0;
+	lock = queue_lock(q, err);
+	if (lock < 0)
+		return -1;
+	int rc = queue_tidy(q, err);
+	if (rc == 0 && q->body > 0) {
+		r->next_number = queue_next_number(q);
+		rc = rewrite(r, always, err);
+	}
+	file_unlock(lock);
+	return rc;
+}
+
+int queue_compact(struct queue *q, bool (*keep)(void *arg, uint64_t number), void *arg,
+	struct err *err)
+{
+	struct keeping k = { keep, arg };
+	struct rewrite r = { .q = q, .choose = choose_kept, .arg = &k };
+
+	return rewrite_locked(&r, false, err);
+}
+
+int queue_adopt(struct queue *q, struct err *err)
+{
+	struct rewrite r = { .q = q, .choose = choose_nothing, .store_id = q->store_id };
+
+	INVARIANT(q->store_id[0] != '\0');
+	return rewrite_locked(&r, true, err);
+}
+
+int queue_replace(struct queue *q, const struct queue_action *a, struct err *err)
+{
+	struct replacing p = { .number = a->number };
+	struct rewrite r = { .q = q, .choose = choose_replaced, .arg = &p };
+	struct queue_action back;
+	struct buf text;
+	int rc = -1;
+
+	buf_init(&text, 0);
+	queue_action_print(a, &text);
+	p.text = buf_slice(&text);
+	if (queue_action_parse(p.text, &back, err) < 0) {
+		err_prefix(err, "cannot change this action");
+		goto out;
+	}
+	queue_action_release(&back);
+	rc = rewrite_locked(&r, false, err);
+	if (rc == 0 && !p.done)
+		rc = err_set(err, ERR_USER, ERR_MESSAGE, "action %llu is not there any more",
+			(unsigned long long)a->number);
+out:
+	buf_release(&text);
+	return rc;
+}
