@@ -36,7 +36,7 @@ FUZZERS = $(FUZZ_SRC:%.c=$(B)/%)
 TLIBS = $(TLIB_SRC:%.c=$(B)/%)
 PRELOADS = $(PRELOAD_SRC:%.c=$(B)/%.so)
 
-.PHONY: all deps deps-test demo check try test-programs bench fuzz soak install clean asan
+.PHONY: all deps deps-test demo check try matrix test-programs bench fuzz soak install clean asan
 .SECONDARY:
 
 all: deps
@@ -87,6 +87,7 @@ deps:
 
 deps-test:
 	@t/deps test
+	@t/deps servers
 
 asan:
 	@$(MAKE) --no-print-directory B=$(ASAN) CFLAGS="$(ASAN_FLAGS)" LDFLAGS="-fsanitize=address,undefined" \
@@ -110,6 +111,11 @@ bench: deps-test
 	@t/bench/deps
 	@t/bench/run
 
+# Servers against scenarios, as a table.
+matrix: deps-test
+	@$(MAKE) --no-print-directory -j$(JOBS) test-programs
+	@t/live/matrix.t | grep '^not ok'; cat build/matrix.txt
+
 # Runs on for as long as it is let: every cut, every kill, a hundred thousand messages.
 soak: deps-test
 	@$(MAKE) --no-print-directory -j$(JOBS) test-programs asan
@@ -129,6 +135,8 @@ install: $(B)/mailtide
 	install -m 644 man/*.1 $(DESTDIR)$(MANDIR)/man1
 	install -m 644 man/*.5 $(DESTDIR)$(MANDIR)/man5
 	install -m 644 README.md conf/mailtide.conf conf/mailtide.cron $(DESTDIR)$(DATADIR)/doc/mailtide
+	install -d $(DESTDIR)$(DATADIR)/mailtide/providers
+	install -m 644 conf/providers/*.conf $(DESTDIR)$(DATADIR)/mailtide/providers
 	install -m 644 conf/completion/mailtide.bash \
 		$(DESTDIR)$(DATADIR)/bash-completion/completions/mailtide
 	install -m 644 conf/completion/_mailtide $(DESTDIR)$(DATADIR)/zsh/site-functions/_mailtide
