@@ -11,8 +11,7 @@
 #define FIELD_MAX (8 * 1024)
 #define ID_MAX 998 /* the longest line (RFC 5322 2.1.1) */
 
-/* The next line without its end, which may be CRLF or LF. False at the end of the input. */
-static bool next_line(struct slice *in, struct slice *line)
+bool mail_next_line(struct slice *in, struct slice *line)
 {
 	if (in->len == 0)
 		return false;
@@ -43,7 +42,7 @@ static void add_line(struct slice line, struct buf *value)
 static bool next_field(struct slice *in, struct slice *name, struct buf *value)
 {
 	struct slice line;
-	while (next_line(in, &line) && line.len > 0) {
+	while (mail_next_line(in, &line) && line.len > 0) {
 		const char *colon = memchr(line.data, ':', line.len);
 		*name = (struct slice){ line.data, colon != NULL ? (size_t)(colon - line.data) : 0 };
 		while (name->len > 0 && (name->data[name->len - 1] == ' ' || name->data[name->len - 1] == '\t'))
@@ -51,7 +50,7 @@ static bool next_field(struct slice *in, struct slice *name, struct buf *value)
 		size_t skip = colon != NULL ? (size_t)(colon - line.data) + 1 : 0;
 		buf_clear(value);
 		add_line((struct slice){ line.data + skip, line.len - skip }, value);
-		while (is_folded(*in) && next_line(in, &line))
+		while (is_folded(*in) && mail_next_line(in, &line))
 			add_line(line, value);
 		if (name->len > 0)
 			return true;

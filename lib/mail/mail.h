@@ -1,5 +1,5 @@
-/* Flags and keywords, header fields, content hashes: what a message is, apart from where it lies.
- * The header is read by libetpan's mailimf_* (design: decisions), capped and guarded here. */
+/* Flags and keywords, header fields, content hashes, structure, stand-ins: what a message is, apart from
+ * where it lies. Header and structure are read by libetpan (design: decisions), capped and guarded here. */
 #ifndef MAIL_MAIL_H
 #define MAIL_MAIL_H
 
@@ -88,6 +88,67 @@ struct mail_header {
 };
 void mail_header_parse(struct slice header, struct mail_header *out);
 void mail_header_release(struct mail_header *h);
+
+/* The fields of a header that speak of the body (Content-*), each line ended by CRLF, without the empty
+ * line: what stands for BODY[1.MIME] where the message is its own only part. Adds to *out. */
+void mail_header_mime(struct slice header, struct buf *out);
+
+/* A leaf of a message's structure. Texts come from the message: they may hold anything but NUL. */
+struct mail_part {
+	char section[64];        /* "1", "1.2" as FETCH takes it; "1" where the message is one part */
+	char *type, *subtype;    /* lower case; message/rfc822 is a leaf */
+	char *charset;           /* lower case; NULL where none is told */
+	char *encoding;          /* lower case; "7bit" where none is told */
+	char *filename;          /* decoded to UTF-8 where that is possible; NULL where there is none */
+	uint64_t size_bytes;     /* as encoded; 0 also where the server does not know, 2^32 - 1 also for more */
+	bool attachment;         /* said to be one (RFC 2183), or has a name and says nothing */
+	bool alternative;        /* somewhere below a multipart/alternative */
+	unsigned group;          /* which one, the outermost, from 1; 0 for none. Its parts stand together */
+};
+
+/* Reads a BODYSTRUCTURE (RFC 9051 7.5.2) from its "(" to its ")", literals inside as they came on the
+ * wire: the leaves in order, owned by the caller; a multipart may have none (then *parts is NULL). -1 for
+ * what cannot be read, with the outputs untouched: servers send invalid ones (Q16), and more than 256 KB,
+ * 64 levels, or a section of 64 characters is refused. Then only the header can be fetched. */
+int mail_structure_parse(struct slice bodystructure, struct mail_part **parts, size_t *count);
+void mail_parts_free(struct mail_part *parts, size_t count);
+
+/* Chooses the texts to be shown, in order, at most `max`: text/plain; text/html outside alternatives, and
+ * in one that has no text/plain (or an empty one); no attachments. One that does not fit in what is left of
+ * max_octets is passed over. Returns how many indexes were written. The sizes are the server's word:
+ * ask for no more than max_octets. */
+size_t mail_parts_texts(const struct mail_part *parts, size_t count, uint64_t max_octets, size_t chosen[],
+	size_t max);
+
+/* Stand-ins: what lies in the Maildir for a message that is larger than the user wants. */
+struct mail_standin_part {
+	struct slice mime; /* BODY[n.MIME], or mail_header_mime for a message that is one part */
+	struct slice data; /* BODY[n], kept octet for octet */
+};
+struct mail_standin {
+	const char *account;
+	uint64_t number;     /* local, as in "m4711" */
+	uint64_t size_bytes; /* of the whole message */
+	struct slice header; /* BODY[HEADER]; what is behind its empty line is not looked at */
+	const struct mail_standin_part *parts; /* the chosen texts, in order */
+	size_t part_count;
+	const struct mail_part *missing; /* what the text names as left out; only borrowed */
+	size_t missing_count;
+};
+
+/* Adds to *out (no ceiling expected) a whole message in CRLF form, the same for the same input: first
+ *	X-Mailtide-Stand-In: mNUMBER SIZE
+ * (the local number; the octets of the whole message), MIME-Version and a multipart/mixed Content-Type,
+ * then the real header without its Content-*, MIME-Version, Lines and X-Mailtide-Stand-In, everything else
+ * octet for octet (but CRLF for a bare LF, a space for a bare CR, '?' for NUL). The first part is
+ * text/plain in UTF-8 and says what is missing and how to get it; each chosen text follows, with the
+ * Content-* fields of its own. The boundary occurs nowhere in all this. */
+void mail_standin_compose(const struct mail_standin *in, struct buf *out);
+
+/* Whether a header (either form of line ends, or the beginning of a message) is a stand-in's. A stand-in
+ * is never uploaded. Anybody can send mail with such a field: to be believed only where the number
+ * is known and its body is not held. *number (may be NULL) is set only with true. */
+bool mail_is_standin(struct slice header, uint64_t *number);
 
 /* Mailbox names in modified UTF-7 (RFC 3501 5.1.3; RFC 9051 appendix A). Each adds to *out, or
  * returns false with *out unchanged where the name is none or *out has reached its ceiling. */
