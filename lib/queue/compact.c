@@ -28,6 +28,8 @@ struct choice {
 struct rewrite {
 	struct queue *q;
 	void (*choose)(void *arg, const struct queue_line *line, struct choice *c);
+	/* Not NULL: all lines once more, behind the others. */
+	void (*choose_again)(void *arg, const struct queue_line *line, struct choice *c);
 	void *arg;
 	const char *store_id;
 	uint64_t next_number;
@@ -36,6 +38,7 @@ struct rewrite {
 	int fd;     /* -1: nothing has been different so far */
 	struct buf out;
 	uint64_t from, to; /* the run that stays and is not copied yet */
+	uint64_t end;      /* of the last line */
 };
 
 static int cannot_write(const struct rewrite *r, struct err *err)
@@ -123,8 +126,30 @@ static int take_lines(struct rewrite *r, struct err *err)
 	queue_lines_release(&lines);
 	if (rc < 0)
 		return -1;
-	r->to = line.start; /* comments behind the last line stay */
-	return r->fd >= 0 ? copy_run(r, err) : 0;
+	r->end = line.start;
+	return 0;
+}
+
+static int take_lines_again(struct rewrite *r, struct err *err)
+{
+	r->from = r->to = r->q->body;
+	r->choose = r->choose_again;
+	if (take_lines(r, err) < 0)
+		return -1;
+	return copy_run(r, err);
+}
+
+static int take_file(struct rewrite *r, struct err *err)
+{
+	r->from = r->to = r->q->body;
+	if (take_lines(r, err) < 0)
+		return -1;
+	r->to = r->end; /* comments behind the last line stay */
+	if (r->fd < 0)
+		return 0;
+	if (copy_run(r, err) < 0)
+		return -1;
+	return r->choose_again != NULL ? take_lines_again(r, err) : 0;
 }
 
 static int replace(struct rewrite *r, struct err *err)
@@ -161,14 +186,13 @@ static int rewrite(struct rewrite *r, bool always, struct err *err)
 			q->path);
 	r->path = mem_printf("%s.new", q->path);
 	r->fd = -1;
-	r->from = r->to = q->body;
 	buf_init(&r->out, 0);
 	if (r->store_id == NULL)
 		r->store_id = q->file_store_id;
 	if (always)
 		rc = begin(r, err);
 	if (rc == 0)
-		rc = take_lines(r, err);
+		rc = take_file(r, err);
 	if (rc == 0 && r->fd >= 0)
 		rc = replace(r, err);
 	if (r->fd >= 0)
@@ -180,20 +204,30 @@ static int rewrite(struct rewrite *r, bool always, struct err *err)
 	return rc;
 }
 
-/* Numbers for lines that have none. What a line is besides does not matter here, it may be as wrong
- * as it likes: with a number it can be held, shown and dropped. */
+/* Numbers for lines that have none. They are the highest, so such lines go behind all others, even if
+ * somebody has put them between. What a line is besides does not matter here, it may be as wrong as
+ * it likes: with a number it can be held, shown and dropped. */
 
 struct numbering {
 	uint64_t next;
 	struct buf text;
 };
 
-static void choose_numbering(void *arg, const struct queue_line *line, struct choice *c)
+static void choose_numbered(void *arg, const struct queue_line *line, struct choice *c)
+{
+	uint64_t number;
+
+	(void)arg;
+	c->drop = queue_line_kind(line, &number) == LINE_UNNUMBERED;
+}
+
+static void choose_unnumbered(void *arg, const struct queue_line *line, struct choice *c)
 {
 	struct numbering *n = arg;
 	uint64_t number;
 
-	if (queue_line_kind(line, &number) != LINE_UNNUMBERED)
+	c->drop = queue_line_kind(line, &number) != LINE_UNNUMBERED;
+	if (c->drop)
 		return;
 	struct slice rest = { line->text.data + 2, line->text.len - 2 };
 	c->instead_of = 2;
@@ -210,7 +244,8 @@ int queue_number_lines(struct queue *q, struct err *err)
 {
 	uint64_t next = queue_next_number(q);
 	struct numbering n = { .next = next - q->unnumbered };
-	struct rewrite r = { .q = q, .choose = choose_numbering, .arg = &n, .next_number = next };
+	struct rewrite r = { .q = q, .choose = choose_numbered, .choose_again = choose_unnumbered,
+		.arg = &n, .next_number = next };
 
 	buf_init(&n.text, 0);
 	int rc = rewrite(&r, false, err);

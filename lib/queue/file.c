@@ -64,6 +64,7 @@ static void forget(struct queue *q)
 	q->body = q->good_end = q->durable_end = 0;
 	q->header_number = q->highest = q->unnumbered = 0;
 	q->at_cursor = false;
+	q->seen.size = UINT64_MAX; /* once closed, its inode may become another file's */
 }
 
 static struct slice next_word(struct slice *rest)

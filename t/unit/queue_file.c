@@ -179,6 +179,11 @@ static void test_hand_made(void)
 	ok(strstr(file_text().data, "\n3\t20") != NULL, "with the time, if they have none");
 	ok(strstr(file_text().data, "\n4\tbad\n") != NULL, "readable or not");
 	ok(strncmp(file_text().data, "mailtide-actions 1 s1 5\n", 24) == 0, "the first line knows");
+	put_file(HEADER "# x\n" LINE("-", "x") "# a\n" LINE("1", "a") LINE("-", "y") LINE("2", "b")
+		"# end\n");
+	is_str(read_from(q, 0), "1a 2b 3x 4y", "put between others, they go to the end");
+	is_file("mailtide-actions 1 s1 5\n# a\n" LINE("1", "a") LINE("2", "b") "# end\n# x\n"
+		LINE("3", "x") LINE("4", "y"), "with their comments");
 	add_to_file(LINE("-", "e"));
 	is_int(append_one(q, "f"), 6, "a writer numbers them first");
 	is_str(read_from(q, 4), "5e 6f", "in their order");
