@@ -45,7 +45,7 @@ def decode_name(wire):
 
 
 def server_client(server, user="ana", **options):
-	return Imap(port=server.port, timeout=60, **options).login(user)
+	return Imap(port=server.port, timeout=120, **options).login(user)
 
 
 class Account:
