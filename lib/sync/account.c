@@ -284,9 +284,7 @@ static void last_commit(struct sync *s)
 	if (s->options.dry_run || store_begin(s->store, &err) < 0)
 		return;
 	boxes_put(s);
-	for (size_t i = 0; i < s->made_count; i++)
-		store_projection_delete(s->store, s->made[i]);
-	s->made_count = 0;
+	batch_strike(s);
 	facts_put(s);
 	facts_put_end(s, NULL);
 	if (s->run_noted || s->written == 0)
@@ -337,11 +335,12 @@ static bool turn_working(struct sync *s)
 static void break_off(struct sync *s)
 {
 	if (s->store && s->maildir && s->phase == SYNC_WORKING && !s->options.dry_run &&
-		!s->breaking) {
+		!s->store_failed && !s->breaking) {
 		s->breaking = true;
 		batch_commit(s);
 	}
 	if (s->store && !s->options.dry_run && store_begin(s->store, NULL) == 0) {
+		batch_strike(s);
 		facts_put(s);
 		facts_put_end(s, s->stopping ? "stopped" : s->failure.text);
 		project_commit(s->store, NULL);

@@ -24,6 +24,7 @@ struct arrival {
 	uint64_t size, came;
 	unsigned lane;        /* the connection it comes over */
 	bool ended, whole, abandoned;
+	bool stand_in; /* its file is in tmp */
 	struct buf held;
 	bool streams; /* larger: through the following as it comes */
 	struct store_body *body;
@@ -33,7 +34,6 @@ struct arrival {
 	struct err err;  /* why it could not be kept */
 	uint8_t sha256[MAIL_HASH_SIZE], file_sha256[MAIL_HASH_SIZE];
 	struct maildir_stat st;
-	struct buf base, tmp;
 };
 
 static struct sync *arrival_sync(struct arrival *a)
@@ -111,8 +111,6 @@ struct arrival *arrival_new(struct visit *v, uint32_t uid, uint64_t size)
 	a->size = size;
 	a->streams = size > HELD_OCTETS;
 	buf_init(&a->held, 0);
-	buf_init(&a->base, 0);
-	buf_init(&a->tmp, 0);
 	if (a->streams)
 		arrival_begin(a);
 	v->box->sync->under_way[a->lane] = a;
@@ -142,7 +140,7 @@ uint64_t arrival_octets(const struct arrival *a)
 /* Ends the file and computes what the record will say. */
 static void arrival_close(struct arrival *a, const struct store_message *m)
 {
-	struct sync *s = arrival_sync(a);
+	char tmp[32];
 
 	if (!a->streams) {
 		arrival_begin(a);
@@ -155,8 +153,8 @@ static void arrival_close(struct arrival *a, const struct store_message *m)
 		return;
 	mail_hash_take(a->hash, a->sha256);
 	mail_hash_take(a->file_hash, a->file_sha256);
-	buf_addf(&a->tmp, "m%llu", (unsigned long long)m->number);
-	if (maildir_file_finish(a->file, buf_str(&a->tmp), m->date, &a->st, &a->err) < 0)
+	project_tmp_name(m->number, tmp);
+	if (maildir_file_finish(a->file, tmp, m->date, &a->st, &a->err) < 0)
 		return;
 	/* What is not needed until the commit goes at once: a batch holds thousands. */
 	maildir_file_free(a->file);
@@ -164,9 +162,7 @@ static void arrival_close(struct arrival *a, const struct store_message *m)
 	mail_hash_free(a->file_hash);
 	a->file = NULL;
 	a->hash = a->file_hash = NULL;
-	maildir_base_name(m->date, m->number, store_id(s->store), a->st.size, &a->base);
 	point("sync.body-in-tmp");
-	s->written += a->st.size;
 }
 
 void arrival_take(struct arrival *a, const struct store_message *m)
@@ -190,39 +186,66 @@ void arrival_take(struct arrival *a, const struct store_message *m)
 	account_mark(s);
 }
 
+void arrival_stand_in(struct box *box, const struct store_message *m, struct slice text)
+{
+	struct sync *s = box->sync;
+	struct arrival *a = mem_new(sizeof *a);
+	char tmp[32];
+
+	a->box = box;
+	a->uid = m->uid;
+	a->stand_in = true;
+	project_tmp_name_of_stand_in(m->number, tmp);
+	buf_init(&a->held, 0);
+	mail_lines_to_file(&a->lines, text, true, &a->held);
+	a->file = maildir_file_new(s->maildir, &a->err);
+	if (!a->file || maildir_file_write(a->file, a->held.data, a->held.len, &a->err) < 0 ||
+		maildir_file_finish(a->file, tmp, m->date, &a->st, &a->err) < 0) {
+		struct err err = a->err;
+		arrival_free(a);
+		account_fail(s, &err);
+		return;
+	}
+	maildir_file_free(a->file);
+	a->file = NULL;
+	buf_release(&a->held);
+	point("sync.stand-in-in-tmp");
+	*s->arrived_end = a;
+	s->arrived_end = &a->next;
+	s->arrived_count++;
+	s->progress.octets_done += m->size;
+	account_mark(s);
+}
+
+static void file_stand_in(struct arrival *a, struct store_message *m)
+{
+	struct box *box = a->box;
+
+	batch_show(box->sync, m, &a->st);
+	box->sync->progress.messages_done++;
+	box->rec_changed |= !(box->rec.state & STORE_MAILBOX_STAND_INS);
+	box->rec.state |= STORE_MAILBOX_STAND_INS;
+}
+
 void arrival_file(struct arrival *a)
 {
 	struct sync *s = arrival_sync(a);
 	struct store_message m;
-	struct store_projection proj;
 
 	store_message_init(&m);
-	if (!store_message_by_uid(s->store, a->box->rec.id, a->uid, &m) || m.body != 0) {
+	if (!store_message_by_uid(s->store, a->box->rec.id, a->uid, &m) || m.body != 0 ||
+		(a->stand_in && !standin_is_owed(&m))) {
 		store_message_release(&m); /* expunged meanwhile; its tmp file is swept */
+		return;
+	}
+	if (a->stand_in) {
+		file_stand_in(a, &m);
+		store_message_release(&m);
 		return;
 	}
 	m.body = store_body_finish(a->body, a->sha256, a->lines.lossy ? a->file_sha256 : NULL);
 	a->body = NULL;
-	m.state &= ~(uint32_t)(STORE_BODY_OWED | STORE_BODY_FAILED | STORE_SHOWN_NEW);
-	m.state |= STORE_SHOWN | (m.flags.system == 0 ? STORE_SHOWN_NEW : 0);
-	m.shown_mailbox = m.mailbox;
-	mail_flags_copy(&m.shown, &m.flags);
-	free(m.base);
-	m.base = buf_take(&a->base);
-	m.device = a->st.device;
-	m.inode = a->st.inode;
-	m.file_size = a->st.size;
-	m.file_mtime_ns = a->st.mtime_ns;
-	m.run = s->run;
-	store_message_put(s->store, &m);
-
-	store_projection_init(&proj);
-	proj.kind = STORE_PLACE;
-	proj.message = m.number;
-	proj.mailbox = m.mailbox;
-	buf_add_str(&proj.base, m.base);
-	buf_add_slice(&proj.tmp, buf_slice(&a->tmp));
-	batch_project(s, &proj);
+	batch_show(s, &m, &a->st);
 	s->progress.messages_done++;
 	store_message_release(&m);
 }
@@ -265,8 +288,6 @@ void arrival_free(struct arrival *a)
 	mail_hash_free(a->hash);
 	mail_hash_free(a->file_hash);
 	buf_release(&a->held);
-	buf_release(&a->base);
-	buf_release(&a->tmp);
 	free(a);
 }
 

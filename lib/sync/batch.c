@@ -26,7 +26,7 @@ static bool nothing_in_flight(const struct sync *s)
 static bool applying(const struct sync *s)
 {
 	for (const struct box *box = s->boxes; box; box = box->next)
-		if (box->rules_changed && s->phase == SYNC_WORKING)
+		if ((box->rules_changed || !uids_is_empty(&box->flagged_here)) && s->phase == SYNC_WORKING)
 			return true;
 	for (const struct pull *p = s->pulls; p; p = *pull_link((struct pull *)p))
 		if (pull_wants_apply(p))
@@ -92,17 +92,21 @@ static void apply_rules(struct sync *s)
 {
 	unsigned limit = BATCH_MESSAGES;
 
-	for (struct box *box = s->boxes; box && limit > 0; box = box->next)
-		if (box->rules_changed)
+	for (struct box *box = s->boxes; box; box = box->next) {
+		standin_want(box);
+		if (box->rules_changed && limit > 0)
 			rules_apply(box, &limit);
+	}
 }
 
 static void on_commit(void *arg, const struct err *err)
 {
 	struct sync *s = arg;
 
-	if (err && err->cls != ERR_NONE)
-		account_fail(s, err);
+	if (err->cls == ERR_NONE)
+		return;
+	s->store_failed = true;
+	account_fail(s, err);
 }
 
 static void free_projections(struct sync *s)
@@ -117,7 +121,9 @@ static void tell_kept(struct sync *s, const struct store_projection *p)
 	for (struct box *box = s->boxes; box; box = box->next)
 		if (box->rec.id == p->mailbox)
 			account_note(s, SYNC_WARNING, box->rec.name,
-				"\"%s\" was edited here: the server's message is gone, the file stays",
+				p->kind == STORE_PLACE
+					? "\"%s\" was edited here: the whole message is here, the stand-in stays"
+					: "\"%s\" was edited here: the server's message is gone, the file stays",
 				buf_str(&p->base));
 }
 
@@ -175,11 +181,72 @@ void batch_project_shown(struct sync *s, enum store_projection_kind kind,
 	batch_project(s, &p);
 }
 
+/* What the projection has to know of the file that goes. It must not have the name of the one that
+ * comes, which ends in the size alone. */
+static void replace_stand_in(const struct store_message *m, struct buf *base, struct store_projection *p)
+{
+	if (strcmp(buf_str(base), m->base) == 0)
+		buf_add_str(base, ",whole");
+	buf_add_str(&p->base, m->base);
+	p->old_system = m->shown.system;
+	p->old_new = m->state & STORE_SHOWN_NEW;
+	p->file_size = m->file_size;
+	p->file_mtime_ns = m->file_mtime_ns;
+}
+
+void batch_show(struct sync *s, struct store_message *m, const struct maildir_stat *st)
+{
+	struct store_projection p;
+	struct buf base;
+	char tmp[32];
+
+	store_projection_init(&p);
+	buf_init(&base, 0);
+	maildir_base_name(m->date, m->number, store_id(s->store), st->size, &base);
+	if (m->state & STORE_SHOWN)
+		replace_stand_in(m, &base, &p);
+	else
+		buf_add_slice(&p.base, buf_slice(&base));
+	free(m->base);
+	m->base = buf_take(&base);
+	m->state &= ~(uint32_t)(STORE_BODY_OWED | STORE_BODY_FAILED | STORE_SHOWN_NEW | STORE_STAND_IN);
+	m->state |= STORE_SHOWN | (m->flags.system == 0 ? STORE_SHOWN_NEW : 0) |
+		    (m->body ? 0 : STORE_STAND_IN);
+	m->shown_mailbox = m->mailbox;
+	mail_flags_copy(&m->shown, &m->flags);
+	m->device = st->device;
+	m->inode = st->inode;
+	m->file_size = st->size;
+	m->file_mtime_ns = st->mtime_ns;
+	m->run = s->run;
+	store_message_put(s->store, m);
+
+	p.kind = STORE_PLACE;
+	p.message = m->number;
+	p.mailbox = m->mailbox;
+	if (m->body)
+		project_tmp_name(m->number, tmp);
+	else
+		project_tmp_name_of_stand_in(m->number, tmp);
+	buf_add_str(&p.tmp, tmp);
+	batch_project(s, &p);
+	s->written += st->size;
+}
+
+/* Records of projections that were made. In a transaction. */
+void batch_strike(struct sync *s)
+{
+	for (size_t i = 0; i < s->made_count; i++)
+		store_projection_delete(s->store, s->made[i]);
+	s->made_count = 0;
+}
+
 void batch_commit(struct sync *s)
 {
 	struct err err = { 0 };
 
 	if (store_begin(s->store, &err) < 0) {
+		s->store_failed = true;
 		account_fail(s, &err);
 		return;
 	}
@@ -192,8 +259,7 @@ void batch_commit(struct sync *s)
 	apply_rules(s);
 	boxes_put(s);
 	facts_put(s);
-	for (size_t i = 0; i < s->made_count; i++)
-		store_projection_delete(s->store, s->made[i]);
+	batch_strike(s);
 	if (s->options.dry_run) {
 		store_abort(s->store);
 		free_projections(s);
@@ -205,11 +271,11 @@ void batch_commit(struct sync *s)
 	if (s->arrived_count > 0)
 		s->failures = 0; /* it moves: a cut now is a new one */
 	arrivals_free(s);
-	s->made_count = 0;
-	if (s->phase != SYNC_OVER)
-		make_projections(s);
-	else
+	/* Nothing was agreed: the Maildir stays as it is, and what is in memory is not believed any more. */
+	if (s->store_failed)
 		free_projections(s);
+	else
+		make_projections(s);
 	account_mark(s);
 }
 

@@ -3,6 +3,7 @@
  * last run whose files a syncfs has made durable. Under another boot every file of a later run is
  * looked at, and written again from its body where it is not what it should be: never taken for a
  * deletion or an edit of the user's (M4). */
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -59,59 +60,142 @@ static void hash_piece(void *arg, const void *data, size_t len)
 	mail_hash_add(h->file, data, len);
 }
 
-bool file_is_body(struct store *store, struct maildir *maildir, const struct maildir_name *name,
-	uint64_t body)
+int file_is_body(struct store *store, struct maildir *maildir, const struct maildir_name *name,
+	uint64_t body, struct err *err)
 {
 	struct hashing h = { .wire = mail_hash_new(), .file = mail_hash_new() };
 	struct store_body_info info;
 	uint8_t wire[MAIL_HASH_SIZE], file[MAIL_HASH_SIZE];
-	bool same = false;
+	int rc = -1;
 
 	buf_init(&h.text, 0);
-	if (store_body_info(store, body, &info) &&
-		maildir_read(maildir, name, hash_piece, &h, NULL) == 0) {
+	if (!store_body_info(store, body, &info)) {
+		rc = 0;
+	} else if (maildir_read(maildir, name, hash_piece, &h, err) == 0) {
 		mail_hash_take(h.wire, wire);
 		mail_hash_take(h.file, file);
-		same = memcmp(wire, info.hash, sizeof wire) == 0 ||
-		       (info.has_file_hash && memcmp(file, info.file_hash, sizeof file) == 0);
+		rc = memcmp(wire, info.hash, sizeof wire) == 0 ||
+		     (info.has_file_hash && memcmp(file, info.file_hash, sizeof file) == 0);
 	}
 	buf_release(&h.text);
 	mail_hash_free(h.wire);
 	mail_hash_free(h.file);
-	return same;
+	return rc;
 }
 
-/* Under which name the file is now, whatever flags it got. */
-static int check_file(struct store *store, struct maildir *maildir, struct maildir_scan *scan,
-	const char *folder, const struct store_message *m, struct err *err)
+bool file_is_damaged(struct maildir *maildir, const struct maildir_name *name,
+	const struct store_message *m)
+{
+	struct maildir_stat st;
+
+	return maildir_stat(maildir, name, &st, NULL) == 0 &&
+	       (st.size == 0 || st.mtime_ns == m->file_mtime_ns);
+}
+
+/* Base names of all folders: a message that the user moved is not missing. */
+struct boot {
+	struct store *store;
+	struct maildir *maildir;
+	uint32_t durable;
+	void *everywhere; /* tree of names, made when the first file is missed */
+};
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static int scan_everywhere(struct boot *b, struct err *err)
+{
+	struct store_mailbox box = { 0 };
+	int rc = 0;
+
+	for (uint32_t id = 0; rc == 0 && store_mailbox_next(b->store, id, &box);) {
+		struct maildir_scan scan = { 0 };
+		id = box.id;
+		rc = maildir_scan(b->maildir, box.folder, &scan, err);
+		for (size_t i = 0; rc == 0 && i < scan.count; i++) {
+			char *base = mem_copy(scan.entries[i].base);
+			if (*(char **)tsearch(base, &b->everywhere, by_text) != base)
+				free(base);
+		}
+		maildir_scan_release(&scan);
+		store_mailbox_release(&box);
+	}
+	return rc;
+}
+
+/* 1: it is in another folder. */
+static int is_elsewhere(struct boot *b, const char *base, struct err *err)
+{
+	if (!b->everywhere && scan_everywhere(b, err) < 0)
+		return -1;
+	return tfind(base, &b->everywhere, by_text) != NULL;
+}
+
+/* A file that the power took is empty, or has our time and not our content. What has another time was
+ * edited, and is the user's. */
+static int check_file(struct boot *b, struct maildir_scan *scan, const char *folder,
+	const struct store_message *m, struct err *err)
 {
 	const struct maildir_entry *e = maildir_scan_find(scan, m->base);
 	struct maildir_name name;
+	int rc;
 
 	if (e) {
 		name = entry_name(folder, e);
-		if (file_is_body(store, maildir, &name, m->body))
-			return 0;
-		if (maildir_unlink(maildir, &name, err) < 0)
+		rc = file_is_body(b->store, b->maildir, &name, m->body, err);
+		if (rc != 0 || !file_is_damaged(b->maildir, &name, m))
+			return rc < 0 ? -1 : 0;
+		if (maildir_unlink(b->maildir, &name, err) < 0)
 			return -1;
+	} else if ((rc = is_elsewhere(b, m->base, err)) != 0) {
+		return rc < 0 ? -1 : 0;
 	}
 	log_line(LOG_STEPS, folder, "file of m%llu was lost with the power: written again",
 		(unsigned long long)m->number);
-	return project_rewrite(store, maildir, m, folder, err);
+	return project_rewrite(b->store, b->maildir, m, folder, err);
 }
 
-static int check_mailbox(struct store *store, struct maildir *maildir, uint32_t durable,
-	const struct store_mailbox *box, struct err *err)
+/* A stand-in can only be asked for again. */
+static int check_stand_in(struct boot *b, struct maildir_scan *scan, const char *folder,
+	struct store_message *m, struct err *err)
+{
+	const struct maildir_entry *e = maildir_scan_find(scan, m->base);
+	struct maildir_name name;
+	int rc;
+
+	if (e) {
+		name = entry_name(folder, e);
+		if (standin_is_intact(b->maildir, &name, m) || !file_is_damaged(b->maildir, &name, m))
+			return 0;
+		if (maildir_unlink(b->maildir, &name, err) < 0)
+			return -1;
+	} else if ((rc = is_elsewhere(b, m->base, err)) != 0) {
+		return rc < 0 ? -1 : 0;
+	}
+	log_line(LOG_STEPS, folder, "stand-in of m%llu was lost with the power: asked for again",
+		(unsigned long long)m->number);
+	if (store_begin(b->store, err) < 0)
+		return -1;
+	standin_lose(m);
+	store_message_put(b->store, m);
+	return project_commit(b->store, err);
+}
+
+static int check_mailbox(struct boot *b, const struct store_mailbox *box, struct err *err)
 {
 	struct maildir_scan scan = { 0 };
 	struct store_message m;
-	int rc = maildir_scan(maildir, box->folder, &scan, err);
+	int rc = maildir_scan(b->maildir, box->folder, &scan, err);
 
 	store_message_init(&m);
-	for (uint32_t uid = 0; rc == 0 && store_message_next(store, box->id, uid, &m);) {
+	for (uint32_t uid = 0; rc == 0 && store_message_next(b->store, box->id, uid, &m);) {
 		uid = m.uid;
-		if ((m.state & STORE_SHOWN) && m.body && m.run > durable)
-			rc = check_file(store, maildir, &scan, box->folder, &m, err);
+		if (!(m.state & STORE_SHOWN) || m.run <= b->durable)
+			continue;
+		rc = m.body ? check_file(b, &scan, box->folder, &m, err)
+			    : check_stand_in(b, &scan, box->folder, &m, err);
 	}
 	store_message_release(&m);
 	maildir_scan_release(&scan);
@@ -130,11 +214,13 @@ int boot_check(struct store *store, struct maildir *maildir, uint32_t *run, stru
 	buf_init(&there, 0);
 	if (store_get(store, "run.boot", &there) && here.len > 0 &&
 		!slice_is(buf_slice(&there), buf_str(&here)) && durable < last) {
+		struct boot b = { .store = store, .maildir = maildir, .durable = durable };
 		for (uint32_t id = 0; rc == 0 && store_mailbox_next(store, id, &box);) {
 			id = box.id;
-			rc = check_mailbox(store, maildir, durable, &box, err);
+			rc = check_mailbox(&b, &box, err);
 			store_mailbox_release(&box);
 		}
+		tdestroy(b.everywhere, free);
 		if (rc == 0)
 			rc = maildir_sync(maildir, err);
 		durable = last;

@@ -354,6 +354,7 @@ void boxes_decide(struct sync *s)
 			box->rec.rules = conf_rules_fingerprint(&box->rules);
 		if (!unchanged && (box->told.items & IMAP_HAS_MESSAGES) && box->told.messages > counts.messages)
 			s->expected += box->told.messages - counts.messages;
+		standin_look(box);
 		s->progress.mailboxes++;
 		s->progress.mailboxes_done += unchanged;
 	}
@@ -442,6 +443,7 @@ void boxes_free(struct sync *s)
 		s->boxes = box->next;
 		store_mailbox_release(&box->rec);
 		uids_release(&box->refused);
+		uids_release(&box->flagged_here);
 		free(box);
 	}
 	s->boxes_end = &s->boxes;

@@ -17,6 +17,8 @@ struct check {
 	bool *ours; /* of the scan's entries */
 	uint64_t *moved; /* messages whose file a mail reader took out of new/: the record follows */
 	size_t moved_count, moved_size;
+	uint64_t *lost;  /* stand-ins without a file */
+	size_t lost_count, lost_size;
 	unsigned left; /* differences that stay */
 };
 
@@ -27,21 +29,22 @@ static void differ(struct check *c, const char *what, const char *path, bool men
 		c->events->difference(c->arg, c->box.name, what, path, mended);
 }
 
-static void note_moved(struct check *c, uint64_t number)
+static void note(uint64_t number, uint64_t **numbers, size_t *count, size_t *size)
 {
-	if (c->moved_count == c->moved_size) {
-		c->moved_size = c->moved_size ? 2 * c->moved_size : 64;
-		c->moved = mem_grow(c->moved, c->moved_size, sizeof *c->moved);
+	if (*count == *size) {
+		*size = *size ? 2 * *size : 64;
+		*numbers = mem_grow(*numbers, *size, sizeof **numbers);
 	}
-	c->moved[c->moved_count++] = number;
+	(*numbers)[(*count)++] = number;
 }
 
-/* Opening a mailbox moves its files from new/ to cur/; that is no difference, but `ls` tells paths. */
-static int record_moved(struct check *c, struct err *err)
+/* Opening a mailbox moves its files from new/ to cur/; that is no difference, but `ls` tells paths. And
+ * stand-ins have no body to be written from: the next sync brings them. */
+static int record(struct check *c, struct err *err)
 {
 	struct store_message m;
 
-	if (c->moved_count == 0)
+	if (c->moved_count == 0 && c->lost_count == 0)
 		return 0;
 	if (store_begin(c->s.store, err) < 0)
 		return -1;
@@ -50,6 +53,12 @@ static int record_moved(struct check *c, struct err *err)
 		if (!store_message_get(c->s.store, c->moved[--c->moved_count], &m))
 			continue;
 		m.state &= ~(uint32_t)STORE_SHOWN_NEW;
+		store_message_put(c->s.store, &m);
+	}
+	while (c->lost_count > 0) {
+		if (!store_message_get(c->s.store, c->lost[--c->lost_count], &m))
+			continue;
+		standin_lose(&m);
 		store_message_put(c->s.store, &m);
 	}
 	store_message_release(&m);
@@ -63,13 +72,22 @@ static void check_entry(struct check *c, const struct store_message *m,
 	struct buf path;
 	char letters[40], others[32];
 	bool mended = false;
+	int same;
 
 	buf_init(&path, 0);
 	maildir_path(&is, &path);
 	c->ours[e - c->scan.entries] = true;
 	if (c->repair && !e->is_new && (m->state & STORE_SHOWN_NEW))
-		note_moved(c, m->number);
-	if (!file_is_body(c->s.store, c->s.maildir, &is, m->body)) {
+		note(m->number, &c->moved, &c->moved_count, &c->moved_size);
+	same = m->body ? file_is_body(c->s.store, c->s.maildir, &is, m->body, NULL)
+		       : standin_is_intact(c->s.maildir, &is, m);
+	if (same < 0) {
+		differ(c, "unreadable", buf_str(&path), false);
+	} else if (same == 0 && m->body && file_is_damaged(c->s.maildir, &is, m)) {
+		mended = c->repair && maildir_unlink(c->s.maildir, &is, NULL) == 0 &&
+			 project_rewrite(c->s.store, c->s.maildir, m, c->box.folder, NULL) == 0;
+		differ(c, "damaged", buf_str(&path), mended);
+	} else if (same == 0) {
 		/* Changed by somebody: it is theirs until they remove it. */
 		differ(c, "changed", buf_str(&path), false);
 	} else if (mail_flags_from_letters(slice_of(e->letters), others) != m->shown.system) {
@@ -102,10 +120,12 @@ static int check_message(struct check *c, const struct store_message *m, struct 
 		false };
 	buf_init(&path, 0);
 	maildir_path(&name, &path);
-	if (c->repair)
+	if (c->repair && m->body)
 		rc = project_rewrite(c->s.store, c->s.maildir, m, c->box.folder, err);
+	else if (c->repair)
+		note(m->number, &c->lost, &c->lost_count, &c->lost_size);
 	if (rc == 0)
-		differ(c, "missing", buf_str(&path), c->repair);
+		differ(c, m->body ? "missing" : "stand-in missing", buf_str(&path), c->repair);
 	buf_release(&path);
 	return rc;
 }
@@ -145,7 +165,7 @@ static int check_box(struct check *c, struct err *err)
 	if (rc == 0)
 		report_foreign(c);
 	if (rc == 0)
-		rc = record_moved(c, err);
+		rc = record(c, err);
 	store_message_release(&m);
 	free(c->ours);
 	maildir_scan_release(&c->scan);
@@ -170,9 +190,13 @@ int sync_check(const struct conf_account *account, bool repair,
 		rc = check_box(&c, &err);
 		store_mailbox_release(&c.box);
 	}
+	/* What was written again belongs to runs that count as durable: so it must be. */
+	if (rc == 0 && repair)
+		rc = maildir_sync(c.s.maildir, &err);
 	close_local(&c.s);
 	facts_release(&c.s);
 	free(c.moved);
+	free(c.lost);
 	if (rc == 0)
 		return c.left > 0;
 	if (events->note)

@@ -18,12 +18,14 @@
 #define ASK_OCTETS (1u << 20)
 #define ASK_MESSAGES 200
 #define SET_OCTETS 7000
+#define DOUBTS_MAX 100
+#define DOUBT_OCTETS (4u << 20)
 
 struct haul_ask {
 	struct haul *haul;
 	struct haul_ask *next;
 	struct uids uids; /* asked for and not yet come */
-	uint64_t asked;
+	uint64_t asked, octets;
 	bool is_select, is_check;
 };
 
@@ -43,7 +45,11 @@ struct haul {
 	struct haul_ask *asks;
 	struct arrival *arrival; /* whose literal came, whose response has not ended */
 	struct uids singles;     /* to be asked for one at a time */
+	struct standins *standins;
 	struct doubt *doubts;
+	unsigned doubt_count;
+	uint64_t doubt_octets, in_flight;
+	bool lies; /* a size was wrong: little is asked for ahead from now on */
 	struct uids seen;        /* answered the check */
 	bool checking;
 };
@@ -61,12 +67,25 @@ static void free_doubts(struct haul *h)
 		arrival_free(d->arrival);
 		free(d);
 	}
+	h->doubt_count = 0;
+	h->doubt_octets = 0;
+}
+
+/* A server whose RFC822.SIZE is never right (Q24) must not fill the memory with doubts. */
+static bool doubts_are_many(const struct haul *h)
+{
+	return h->doubt_count >= DOUBTS_MAX || h->doubt_octets >= DOUBT_OCTETS;
 }
 
 /* Is what comes of the mailbox that our record speaks of? A pull may have found out otherwise since. */
 static bool haul_trusts(const struct haul *h)
 {
 	return h->trusted && h->uidvalidity == h->visit.box->rec.uidvalidity;
+}
+
+bool haul_visit_is_trusted(const struct visit *v)
+{
+	return haul_trusts((const struct haul *)v);
 }
 
 /* The check was answered: what is still there was the message, whatever its size. */
@@ -91,6 +110,9 @@ static void settle_doubts(struct haul *h)
 	}
 	store_message_release(&m);
 	free_doubts(h);
+	uids_clear(&h->seen);
+	h->checking = false;
+	h->checking = false;
 }
 
 static void haul_end(struct haul *h)
@@ -111,40 +133,41 @@ static void haul_end(struct haul *h)
 	account_mark(haul_sync(h));
 }
 
-static void refused_single(struct haul *h, uint32_t uid, const struct imap_resp *tagged)
+void haul_refused(struct box *box, uint32_t uid, const struct imap_resp *tagged)
 {
-	struct box *box = h->visit.box;
-
 	uids_add(&box->refused, uid);
-	account_note(haul_sync(h), SYNC_FAILURE, box->rec.name,
+	account_note(box->sync, SYNC_FAILURE, box->rec.name,
 		"the server would not give UID %lu: %.*s; it is asked for again next time",
 		(unsigned long)uid, (int)tagged->cond.text.len, tagged->cond.text.data);
 }
 
-static bool asks_to_slow_down(const struct imap_resp *tagged)
+bool haul_must_slow_down(struct sync *s, const struct imap_resp *tagged)
 {
-	return tagged->cond.code == IMAP_LIMIT || tagged->cond.code == IMAP_THROTTLED ||
-	       tagged->cond.code == IMAP_INUSE;
+	struct err err = { 0 };
+
+	if (tagged->cond.code != IMAP_LIMIT && tagged->cond.code != IMAP_THROTTLED &&
+		tagged->cond.code != IMAP_INUSE)
+		return false;
+	err_set(&err, ERR_LATER, ERR_ACCOUNT, "the server asks to slow down: %.*s",
+		(int)tagged->cond.text.len, tagged->cond.text.data);
+	account_fail(s, &err);
+	return true;
 }
 
 static void judge_ask(struct haul *h, struct haul_ask *ask, const struct imap_resp *tagged)
 {
 	struct box *box = h->visit.box;
-	struct err err = { 0 };
 
 	if (uids_is_empty(&ask->uids))
 		return;
-	if (tagged->cond.cond == IMAP_OK) {
+	if (tagged->cond.cond == IMAP_OK)
 		box->again = true; /* expunged, most likely: the next pull knows */
-	} else if (asks_to_slow_down(tagged)) {
-		err_set(&err, ERR_LATER, ERR_ACCOUNT, "the server asks to slow down: %.*s",
-			(int)tagged->cond.text.len, tagged->cond.text.data);
-		account_fail(haul_sync(h), &err);
-	} else if (ask->asked == 1) {
-		refused_single(h, uids_next(&ask->uids, 1), tagged);
-	} else {
+	else if (haul_must_slow_down(haul_sync(h), tagged))
+		;
+	else if (ask->asked == 1)
+		haul_refused(box, uids_next(&ask->uids, 1), tagged);
+	else
 		uids_add_all(&h->singles, &ask->uids);
-	}
 }
 
 static void judge_select(struct haul *h, const struct imap_resp *tagged)
@@ -168,6 +191,7 @@ static void on_answer(void *arg, const struct imap_resp *tagged)
 		;
 	*at = ask->next;
 	h->unanswered--;
+	h->in_flight -= ask->octets;
 	if (ask->is_select)
 		judge_select(h, tagged);
 	else if (ask->is_check)
@@ -218,9 +242,22 @@ static void send_ask(struct haul *h, struct uids *set, uint64_t octets)
 	cmd = haul_command(h, IMAP_CMD_READ, &ask);
 	uids_copy(&ask->uids, set);
 	ask->asked = uids_count(set);
+	ask->octets = octets;
+	h->in_flight += octets;
 	imap_cmd_add(cmd, "UID FETCH %s (UID BODY.PEEK[])", buf_str(&text));
 	buf_release(&text);
 	imap_send(h->visit.link->imap, cmd, NULL, octets);
+}
+
+static bool owes_stand_in(struct box *box, uint32_t uid)
+{
+	struct store_message m;
+	bool owes;
+
+	store_message_init(&m);
+	owes = store_message_by_uid(box->sync->store, box->rec.id, uid, &m) && standin_is_owed(&m);
+	store_message_release(&m);
+	return owes;
 }
 
 /* The next set of bodies owed, of about ASK_OCTETS. */
@@ -236,6 +273,11 @@ static bool next_set(struct haul *h, struct uids *set, uint64_t *octets)
 	*octets = 0;
 	while (uids_count(set) < ASK_MESSAGES && ranges < SET_OCTETS / 22 &&
 		store_owed_next(s->store, box->rec.id, box->haul_after, &uid, &size)) {
+		if (owes_stand_in(box, uid)) {
+			standins_add(h->standins, uid);
+			box->haul_after = uid;
+			continue;
+		}
 		if (!uids_is_empty(set) && *octets + size > ASK_OCTETS)
 			break;
 		uids_add(set, uid);
@@ -304,7 +346,8 @@ static bool ask_more(struct haul *h)
 	bool all = false;
 
 	uids_init(&set);
-	while (imap_room(c) && !(all = !next_set(h, &set, &octets))) {
+	while (imap_room(c) && !(h->lies && h->in_flight >= DOUBT_OCTETS) &&
+		!(all = !next_set(h, &set, &octets))) {
 		select_ours(h);
 		send_ask(h, &set, octets);
 	}
@@ -313,14 +356,20 @@ static bool ask_more(struct haul *h)
 		select_ours(h);
 		send_singles(h);
 	}
-	return all && uids_is_empty(&h->singles);
+	while (all && standins_due(h->standins) && imap_room(c)) {
+		select_ours(h);
+		standins_ask(h->standins);
+	}
+	return all && uids_is_empty(&h->singles) && !standins_busy(h->standins);
 }
 
 static void haul_more(struct haul *h)
 {
 	struct link *link = h->visit.link;
 
-	if (!h->refused && !h->checking && !ask_more(h)) {
+	if (h->refused)
+		standins_drop(h->standins);
+	if (!h->refused && !h->checking && !doubts_are_many(h) && !ask_more(h)) {
 		link->haul = h;
 		return;
 	}
@@ -378,6 +427,9 @@ static void on_body_response(struct haul *h, struct arrival *a, uint32_t uid)
 		d->uid = uid;
 		d->next = h->doubts;
 		h->doubts = d;
+		h->doubt_count++;
+		h->doubt_octets += arrival_octets(a);
+		h->lies = true;
 	}
 	store_message_release(&m);
 }
@@ -406,7 +458,9 @@ static void haul_untagged(struct visit *v, const struct imap_resp *r)
 {
 	struct haul *h = (struct haul *)v;
 
-	if (r->kind == IMAP_FETCH)
+	if (r->kind == IMAP_FETCH && (r->fetch.items & (IMAP_HAS_SECTIONS | IMAP_HAS_BODYSTRUCTURE)))
+		standins_fetched(h->standins, r);
+	else if (r->kind == IMAP_FETCH)
 		on_fetch(h, r);
 	else if (r->kind == IMAP_COND && r->cond.code == IMAP_UIDVALIDITY)
 		h->uidvalidity = r->cond.code_number;
@@ -441,6 +495,7 @@ static void haul_lost(struct visit *v)
 	for (struct doubt *d = h->doubts; d; d = d->next)
 		ask_again(box, d->uid);
 	ask_again(box, uids_next(&h->singles, 1));
+	ask_again(box, standins_drop(h->standins));
 	arrival_abandon(h->arrival);
 	h->arrival = NULL;
 	h->refused = true;
@@ -459,6 +514,7 @@ static void haul_free(struct visit *v)
 	}
 	arrival_abandon(h->arrival);
 	free_doubts(h);
+	standins_free(h->standins);
 	uids_release(&h->singles);
 	uids_release(&h->seen);
 	free(h);
@@ -488,6 +544,7 @@ void haul_start(struct link *link, struct box *box)
 
 	uids_init(&h->singles);
 	uids_init(&h->seen);
+	h->standins = standins_new(&h->visit);
 	visit_add(&h->visit, &ops, box, link);
 	box->hauling = true;
 	h->next = box->sync->hauls;

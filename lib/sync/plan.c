@@ -11,7 +11,8 @@ bool plan_unchanged(const struct store_mailbox *rec, const struct plan_told *tol
 	const uint32_t all = IMAP_HAS_MESSAGES | IMAP_HAS_UIDNEXT | IMAP_HAS_UIDVALIDITY |
 			     IMAP_HAS_HIGHESTMODSEQ;
 
-	if (owed > 0 || rec->uidvalidity == 0 || (rec->state & STORE_MAILBOX_SUSPECT))
+	if (owed > 0 || rec->uidvalidity == 0 ||
+		(rec->state & (STORE_MAILBOX_SUSPECT | STORE_MAILBOX_MATCHING)))
 		return false;
 	if (old_skip && (told->items & IMAP_HAS_UIDNEXT) && (told->items & IMAP_HAS_UIDVALIDITY))
 		return told->uidvalidity == rec->uidvalidity && told->uidnext == rec->uidnext &&
@@ -82,11 +83,9 @@ uint32_t plan_range_end(uint32_t first, uint32_t width, uint32_t uidnext)
 	return end + 1 >= uidnext ? 0 : (uint32_t)end;
 }
 
-bool plan_wants_body(const struct conf_mailbox_rules *rules, int64_t now, int64_t date,
-	uint64_t size, uint32_t system_flags)
+static bool chosen(const struct conf_bodies *b, int64_t now, int64_t date, uint64_t size,
+	uint32_t system_flags)
 {
-	const struct conf_bodies *b = &rules->bodies;
-
 	if (b->none)
 		return false;
 	if (b->newer_s > 0 && date < now - b->newer_s)
@@ -95,7 +94,18 @@ bool plan_wants_body(const struct conf_mailbox_rules *rules, int64_t now, int64_
 		return false;
 	if (b->flagged && !(system_flags & MAIL_FLAGGED))
 		return false;
-	if (b->unseen && (system_flags & MAIL_SEEN))
-		return false;
-	return rules->max_size == 0 || size <= rules->max_size;
+	return !(b->unseen && (system_flags & MAIL_SEEN));
+}
+
+enum plan_body plan_body(const struct conf_mailbox_rules *rules, int64_t now, int64_t date,
+	uint64_t size, uint32_t system_flags)
+{
+	if (!chosen(&rules->bodies, now, date, size, system_flags))
+		return PLAN_BODY_NONE;
+	if (rules->max_size == 0 || size <= rules->max_size)
+		return PLAN_BODY_WHOLE;
+	if (rules->large != CONF_STAND_IN)
+		return PLAN_BODY_NONE;
+	/* The stand-in says: flag it, and it comes. So what is flagged already comes at once. */
+	return system_flags & MAIL_FLAGGED ? PLAN_BODY_WHOLE : PLAN_BODY_STAND_IN;
 }

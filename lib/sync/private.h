@@ -77,6 +77,8 @@ struct box {
 	bool hauling;
 	bool may_owe;      /* the store may hold bodies owed of it */
 	struct uids refused; /* bodies that the server would not give in this run; told */
+	struct uids flagged_here; /* stand-ins that are to be wanted whole */
+	uint32_t match_after; /* up to this UID they are resolved */
 	bool rules_changed;  /* since the bodies owed were chosen: its messages are looked at anew */
 	uint32_t rules_after; /* up to this UID that is done */
 	struct sync_result result;
@@ -121,6 +123,7 @@ struct sync {
 	} phase;
 	bool stopping, failed, breaking, told_done;
 	struct err failure;
+	bool store_failed; /* a commit failed: nothing more is written from memory */
 	bool retrying;     /* a connection was lost: the timer says when to try again */
 	uint64_t expected; /* messages that LIST-STATUS told and we do not know */
 	bool pipeline_mailboxes;
@@ -204,6 +207,40 @@ void facts_put_end(struct sync *s, const char *error);
 
 /* rules.c: which bodies are wanted, where the user's rules changed. In a transaction; true where more is left. */
 bool rules_apply(struct box *box, unsigned *limit);
+/* More of a message may be wanted than was: a new one, other flags, asked for by name (STORE_WANTED). The
+ * record says so (not yet put). What was wanted stays wanted. */
+void box_owe(struct box *box, struct store_message *m);
+
+/* standin.c */
+/* Is the stand-in itself owed? Else, with STORE_BODY_OWED, the whole message is, also where a
+ * stand-in is shown. */
+static inline bool standin_is_owed(const struct store_message *m)
+{
+	return (m->state & (STORE_BODY_OWED | STORE_STAND_IN | STORE_SHOWN)) ==
+	       (STORE_BODY_OWED | STORE_STAND_IN);
+}
+/* Its file is gone, and there is no body to write it from: it is owed again (not yet put). */
+void standin_lose(struct store_message *m);
+/* Is the file as it was written? */
+bool standin_is_intact(struct maildir *maildir, const struct maildir_name *name,
+	const struct store_message *m);
+/* Stand-ins that were flagged here, in the file's name: they go to box->flagged_here. Reads only. */
+void standin_look(struct box *box);
+/* In a transaction: these are wanted whole. */
+void standin_want(struct box *box);
+/* Those of one haul. */
+struct standins;
+struct standins *standins_new(struct visit *v);
+void standins_add(struct standins *t, uint32_t uid);
+/* Is there a command to send now? Then sends one; the mailbox is selected. */
+bool standins_due(const struct standins *t);
+void standins_ask(struct standins *t);
+/* Is something asked for and not answered, or to be asked? */
+bool standins_busy(const struct standins *t);
+void standins_fetched(struct standins *t, const struct imap_resp *r);
+/* No more is asked for. Returns the smallest UID that has not come, 0: none. */
+uint32_t standins_drop(struct standins *t);
+void standins_free(struct standins *t);
 
 /* boxes.c */
 /* Are all mailboxes that the command line names known, so that LIST can be left out (L1)? Then they
@@ -244,6 +281,12 @@ struct box *haul_find(struct sync *s);
 void haul_start(struct link *link, struct box *box);
 /* All that are under way: go on asking where there is room, end where all has come. */
 void hauls_more(struct sync *s);
+/* Is what comes for this visit of a haul of the mailbox that our record speaks of? */
+bool haul_visit_is_trusted(const struct visit *v);
+/* The server would not give this message: told, and asked for again in the next run. */
+void haul_refused(struct box *box, uint32_t uid, const struct imap_resp *tagged);
+/* The server asks to slow down: the run has ended. */
+bool haul_must_slow_down(struct sync *s, const struct imap_resp *tagged);
 
 /* arrive.c */
 struct arrival *arrival_next(const struct arrival *a);
@@ -254,6 +297,8 @@ uint64_t arrival_octets(const struct arrival *a);
 /* To be filed by the next transaction, as the body of `m`. Takes `a`. */
 void arrival_take(struct arrival *a, const struct store_message *m);
 void arrival_free(struct arrival *a);
+/* A stand-in, composed: to be filed by the next transaction as the file of `m`. */
+void arrival_stand_in(struct box *box, const struct store_message *m, struct slice text);
 /* Nobody wants it; freed as soon as its literal has ended. NULL is fine. */
 void arrival_abandon(struct arrival *a);
 /* In a transaction: writes what the record says from now on. */
@@ -263,11 +308,16 @@ void arrivals_flush(struct sync *s);
 bool arrivals_wait(const struct sync *s);
 void arrivals_free(struct sync *s);
 
-/* reset.c: empties a mailbox's cache after a UIDVALIDITY change, in pieces. */
-struct reset;
-struct reset *reset_new(struct box *box, struct err *err);
-bool reset_some(struct reset *r, unsigned limit); /* in a transaction; true where more is left */
-void reset_free(struct reset *r);
+/* reset.c: takes the UIDs from a mailbox's messages, in pieces; in a transaction; true where more is left. */
+bool reset_some(struct box *box, unsigned limit);
+
+/* match.c */
+/* May a message with these be one whose body the store has? Then its Message-ID is worth asking for. */
+bool match_suspects(struct sync *s, int64_t date, uint64_t size);
+/* 16 octets that stand for the Message-ID in a header; zeros where there is none. */
+void match_message_id(struct slice header, uint8_t id[16]);
+/* In a transaction: resolves what is UNMATCHED and then drops orphans; true where more is left. */
+bool match_some(struct box *box, unsigned *limit);
 
 /* batch.c */
 bool batch_is_due(const struct sync *s);
@@ -278,6 +328,11 @@ void batch_project(struct sync *s, struct store_projection *p); /* in a transact
 /* RENAME or REMOVE of the file as `m` shows it, before *m is changed. */
 void batch_project_shown(struct sync *s, enum store_projection_kind kind,
 	const struct store_message *m);
+/* The message's file lies in tmp under project_tmp_name: from now on it is shown, with a projection that
+ * places it. Fills in what the record says of the file, and puts it. */
+void batch_show(struct sync *s, struct store_message *m, const struct maildir_stat *st);
+/* Strikes off the projections that were made. */
+void batch_strike(struct sync *s);
 void batch_free(struct sync *s);
 
 /* project.c */
@@ -286,6 +341,12 @@ void batch_free(struct sync *s);
 int project(struct store *store, struct maildir *maildir, const struct store_projection *p,
 	struct err *err);
 /* Writes a message's file from its body, to its shown place. */
+void project_tmp_name(uint64_t number, char tmp[32]);
+/* A stand-in's, which may be under way together with the whole message. */
+void project_tmp_name_of_stand_in(uint64_t number, char tmp[32]);
+/* The same, only into the tmp folder. */
+int project_to_tmp(struct store *store, struct maildir *maildir, const struct store_message *m,
+	struct maildir_stat *st, struct err *err);
 int project_rewrite(struct store *store, struct maildir *maildir, const struct store_message *m,
 	const char *folder, struct err *err);
 /* Finishes what an earlier run left on the projection list. */
@@ -298,9 +359,12 @@ static inline struct maildir_name entry_name(const char *folder, const struct ma
 {
 	return (struct maildir_name){ folder, e->base, e->letters, e->is_new, e->no_info };
 }
-/* Is the file the message's body, whatever its line ends? */
-bool file_is_body(struct store *store, struct maildir *maildir, const struct maildir_name *name,
-	uint64_t body);
+/* Is the file the message's body, whatever its line ends? 1, 0, -1 it cannot be read. */
+int file_is_body(struct store *store, struct maildir *maildir, const struct maildir_name *name,
+	uint64_t body, struct err *err);
+/* Of a file that is not: was it lost with the power, and not edited by somebody? */
+bool file_is_damaged(struct maildir *maildir, const struct maildir_name *name,
+	const struct store_message *m);
 
 /* boot.c: which runs' files are known to be durable. */
 /* After another boot, files of runs that were not known durable are checked and written again (M4). */

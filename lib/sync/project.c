@@ -53,13 +53,21 @@ static void write_piece(void *arg, const void *data, size_t len)
 	maildir_file_write(t->file, t->text.data, t->text.len, &t->err);
 }
 
-int project_rewrite(struct store *store, struct maildir *maildir, const struct store_message *m,
-	const char *folder, struct err *err)
+void project_tmp_name(uint64_t number, char tmp[32])
+{
+	snprintf(tmp, 32, "m%llu", (unsigned long long)number);
+}
+
+void project_tmp_name_of_stand_in(uint64_t number, char tmp[32])
+{
+	snprintf(tmp, 32, "s%llu", (unsigned long long)number);
+}
+
+int project_to_tmp(struct store *store, struct maildir *maildir, const struct store_message *m,
+	struct maildir_stat *st, struct err *err)
 {
 	struct to_file t = { 0 };
-	struct maildir_name to;
-	struct maildir_stat st;
-	char letters[8], tmp[40];
+	char tmp[32];
 	int rc = -1;
 
 	buf_init(&t.text, 0);
@@ -73,42 +81,27 @@ int project_rewrite(struct store *store, struct maildir *maildir, const struct s
 		*err = t.err;
 		goto out;
 	}
-	snprintf(tmp, sizeof tmp, "m%llu", (unsigned long long)m->number);
-	if (maildir_file_finish(t.file, tmp, m->date, &st, err) < 0)
-		goto out;
-	shown_name(&to, letters, folder, m->base, m->shown.system, m->state & STORE_SHOWN_NEW);
-	if (maildir_folder_make(maildir, folder, err) < 0)
-		goto out;
-	rc = maildir_place(maildir, tmp, &to, NULL, err) < 0 ? -1 : 0;
+	project_tmp_name(m->number, tmp);
+	rc = maildir_file_finish(t.file, tmp, m->date, st, err);
 out:
 	maildir_file_free(t.file);
 	buf_release(&t.text);
 	return rc;
 }
 
-static int project_place(struct store *store, struct maildir *maildir,
-	const struct store_projection *p, const struct store_message *m, const char *folder,
-	struct err *err)
+int project_rewrite(struct store *store, struct maildir *maildir, const struct store_message *m,
+	const char *folder, struct err *err)
 {
 	struct maildir_name to;
-	struct maildir_scan scan = { 0 };
-	char letters[8];
-	bool there;
-	int rc;
+	char letters[8], tmp[32];
 
+	if (project_to_tmp(store, maildir, m, NULL, err) < 0)
+		return -1;
+	project_tmp_name(m->number, tmp);
 	shown_name(&to, letters, folder, m->base, m->shown.system, m->state & STORE_SHOWN_NEW);
 	if (maildir_folder_make(maildir, folder, err) < 0)
 		return -1;
-	rc = maildir_place(maildir, buf_str(&p->tmp), &to, NULL, err);
-	if (rc <= 0)
-		return rc;
-	/* No tmp file: it was placed before the crash, or the machine lost it. */
-	err_clear(err);
-	there = find_file(maildir, folder, m->base, &scan, &to, err);
-	maildir_scan_release(&scan);
-	if (there)
-		return 0;
-	return err->cls != ERR_NONE ? -1 : project_rewrite(store, maildir, m, folder, err);
+	return maildir_place(maildir, tmp, &to, NULL, err) < 0 ? -1 : 0;
 }
 
 /* What the server changed, applied to what the file has. */
@@ -117,6 +110,20 @@ static uint32_t merged(uint32_t was_shown, uint32_t shown, uint32_t has)
 	uint32_t added = shown & ~was_shown, removed = was_shown & ~shown;
 
 	return (has | added) & ~removed;
+}
+
+/* No tmp file: it was placed before the crash. That it is nowhere now means that the user has moved
+ * or deleted it since; what a power failure took is found by boot.c. */
+static int project_place(struct maildir *maildir, const struct store_projection *p,
+	const struct store_message *m, const char *folder, struct err *err)
+{
+	struct maildir_name to;
+	char letters[8];
+
+	shown_name(&to, letters, folder, m->base, m->shown.system, m->state & STORE_SHOWN_NEW);
+	if (maildir_folder_make(maildir, folder, err) < 0)
+		return -1;
+	return maildir_place(maildir, buf_str(&p->tmp), &to, NULL, err) < 0 ? -1 : 0;
 }
 
 static int project_rename(struct maildir *maildir, const struct store_projection *p,
@@ -184,6 +191,43 @@ static int project_remove(struct maildir *maildir, const struct store_projection
 	return rc == 1 ? 0 : rc;
 }
 
+/* The whole message comes in the place of its stand-in, with the flags that this has now; then the
+ * stand-in goes. Between the two both are there, and made again the first finds nothing to do. */
+static int project_replace(struct maildir *maildir, const struct store_projection *p,
+	const struct store_message *m, const char *folder, struct err *err)
+{
+	struct maildir_name old, to;
+	struct maildir_scan scan = { 0 };
+	char letters[40], others[32];
+	bool found = find_file(maildir, folder, buf_str(&p->base), &scan, &old, err);
+	uint32_t has;
+	int rc = -1;
+
+	if (!found && err->cls != ERR_NONE)
+		goto out;
+	shown_name(&to, letters, folder, m->base, m->shown.system, m->state & STORE_SHOWN_NEW);
+	if (found) {
+		has = mail_flags_from_letters(slice_of(old.letters), others);
+		mail_flags_letters(merged(p->old_system, m->shown.system, has), letters);
+		strcat(letters, others);
+		to.is_new = old.is_new && to.is_new;
+	}
+	if (maildir_folder_make(maildir, folder, err) < 0 ||
+		maildir_place(maildir, buf_str(&p->tmp), &to, NULL, err) < 0)
+		goto out;
+	point("sync.between-stand-in-and-whole");
+	rc = found ? remove_if_ours(maildir, p, &old, err) : 0;
+out:
+	maildir_scan_release(&scan);
+	return rc == 1 ? 0 : rc;
+}
+
+/* A message's file has its size and time in the projection only where it goes. */
+static bool replaces(const struct store_projection *p)
+{
+	return p->kind == STORE_PLACE && p->file_mtime_ns != 0;
+}
+
 int project(struct store *store, struct maildir *maildir, const struct store_projection *p,
 	struct err *err)
 {
@@ -197,9 +241,12 @@ int project(struct store *store, struct maildir *maildir, const struct store_pro
 	if (p->kind == STORE_REMOVE)
 		rc = project_remove(maildir, p, box.folder, err);
 	else if (!store_message_get(store, p->message, &m) || !(m.state & STORE_SHOWN))
-		; /* a later change removed it: that one has its own entry */
+		/* A later change removed it: that one has its own entry. It does not know of a stand-in. */
+		rc = replaces(p) ? project_remove(maildir, p, box.folder, err) : 0;
+	else if (replaces(p))
+		rc = project_replace(maildir, p, &m, box.folder, err);
 	else if (p->kind == STORE_PLACE)
-		rc = project_place(store, maildir, p, &m, box.folder, err);
+		rc = project_place(maildir, p, &m, box.folder, err);
 	else
 		rc = project_rename(maildir, p, &m, box.folder, err);
 out:

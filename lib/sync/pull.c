@@ -19,7 +19,6 @@
 
 #include "sync/pull_private.h"
 
-#define DESCRIPTOR "(UID FLAGS INTERNALDATE RFC822.SIZE)"
 #define SET_OCTETS 7000 /* of a UID set in one command line (C6) */
 
 struct row {
@@ -118,6 +117,20 @@ static void send_fetch_set(struct pull *p, const struct uids *set, const char *i
 	buf_release(&text);
 }
 
+/* What a descriptor is asked to hold. After a UIDVALIDITY change every message is looked for among those
+ * that we hold, so its Message-ID comes along; else it is asked for where it may help ("ids"). */
+static const char *descriptor(struct pull *p)
+{
+	struct imap *c = p->visit.link->imap;
+	const char *emailid = imap_has(c, IMAP_CAP_OBJECTID) ? " EMAILID" :
+		imap_has(c, IMAP_CAP_X_GM_EXT_1)		      ? " X-GM-MSGID" :
+								"";
+
+	snprintf(p->descriptor, sizeof p->descriptor, "(UID FLAGS INTERNALDATE RFC822.SIZE%s%s)", emailid,
+		p->matching ? " BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]" : "");
+	return p->descriptor;
+}
+
 /* The rows */
 
 static bool due_always(struct pull *p)
@@ -187,22 +200,16 @@ static bool start_reset(struct pull *p)
 {
 	struct box *box = p->visit.box;
 	struct sync *s = pull_sync(p);
-	struct err err = { 0 };
 
 	account_note(s, SYNC_WARNING, box->rec.name,
 		p->sel.uidvalidity != box->rec.uidvalidity
-			? "UIDVALIDITY changed from %llu to %llu: what was known of it is forgotten and fetched again"
+			? "UIDVALIDITY changed from %llu to %llu: its messages are recognized anew"
 			: "the server went back behind what it told before (UIDVALIDITY %llu, still %llu): "
-			  "its mail is forgotten and fetched again",
+			  "its messages are recognized anew",
 		(unsigned long long)box->rec.uidvalidity, (unsigned long long)p->sel.uidvalidity);
 	box->result.reset = true;
 	if (s->options.dry_run) {
 		pull_leave(p, BOX_IDLE);
-		return false;
-	}
-	p->reset = reset_new(box, &err);
-	if (!p->reset) {
-		account_fail(s, &err);
 		return false;
 	}
 	p->state = PULL_RESETTING;
@@ -229,6 +236,44 @@ static bool take_empty(struct pull *p)
 	else
 		p->trusted = true;
 	return true;
+}
+
+static void send_new(struct pull *p)
+{
+	uint32_t first = p->plan.old_last + 1, last;
+	uint32_t width = plan_range_width(first, p->plan.uidnext);
+
+	if (p->plan.old_last == UID_MAX)
+		return;
+	do {
+		struct imap_cmd *cmd;
+		last = plan_range_end(first, width, p->plan.uidnext);
+		cmd = pull_command(p, IMAP_CMD_READ, first, last);
+		if (last)
+			imap_cmd_add(cmd, "UID FETCH %lu:%lu %s", (unsigned long)first,
+				(unsigned long)last, descriptor(p));
+		else
+			imap_cmd_add(cmd, "UID FETCH %lu:* %s", (unsigned long)first, descriptor(p));
+		pull_send(p, cmd);
+		first = last + 1;
+	} while (last);
+}
+
+/* "new" was left out because UIDNEXT had not moved when LIST-STATUS told it. Something has come since: if
+ * as many were expunged, the numbers agree, and nothing else would ever tell (S3). */
+static void ask_new_after_all(struct pull *p)
+{
+	unsigned row = p->row;
+
+	if (p->plan.ask_new || p->sel.uidnext == 0 || p->sel.uidnext == p->plan.uidnext)
+		return;
+	p->plan.ask_new = true;
+	p->plan.uidnext = p->sel.uidnext;
+	p->row = p->judged + 1; /* where "new" stands: its answers are judged next */
+	p->sent[p->row] = true;
+	select_again(p);
+	send_new(p);
+	p->row = row;
 }
 
 static bool recv_select(struct pull *p)
@@ -262,33 +307,13 @@ static bool recv_select(struct pull *p)
 		box->rec_changed = true;
 	}
 	p->trusted = true;
+	ask_new_after_all(p);
 	return true;
 }
 
 static bool due_new(struct pull *p)
 {
 	return p->plan.ask_new;
-}
-
-static void send_new(struct pull *p)
-{
-	uint32_t first = p->plan.old_last + 1, last;
-	uint32_t width = plan_range_width(first, p->plan.uidnext);
-
-	if (p->plan.old_last == UID_MAX)
-		return;
-	do {
-		struct imap_cmd *cmd;
-		last = plan_range_end(first, width, p->plan.uidnext);
-		cmd = pull_command(p, IMAP_CMD_READ, first, last);
-		if (last)
-			imap_cmd_add(cmd, "UID FETCH %lu:%lu " DESCRIPTOR, (unsigned long)first,
-				(unsigned long)last);
-		else
-			imap_cmd_add(cmd, "UID FETCH %lu:* " DESCRIPTOR, (unsigned long)first);
-		pull_send(p, cmd);
-		first = last + 1;
-	} while (last);
 }
 
 static bool recv_fetch(struct pull *p)
@@ -299,6 +324,20 @@ static bool recv_fetch(struct pull *p)
 	return false;
 }
 
+/* VANISHED may name what we never knew (S6), in a million ranges: only what is known matters. */
+static void cut_gone(struct pull *p)
+{
+	struct uids known;
+
+	if (p->gone.count < 64)
+		return;
+	uids_init(&known);
+	store_known_uids(pull_sync(p)->store, p->visit.box->rec.id, &known);
+	uids_add_all(&known, &p->fresh);
+	uids_intersect(&p->gone, &known);
+	uids_release(&known);
+}
+
 /* What is known after everything in the inbox is applied. */
 static uint64_t pull_known(struct pull *p)
 {
@@ -307,6 +346,7 @@ static uint64_t pull_known(struct pull *p)
 	uint64_t known = store_mailbox_counts(s->store, id).messages + uids_count(&p->fresh);
 	struct uids both;
 
+	cut_gone(p);
 	for (size_t i = 0; i < p->gone.count; i++)
 		known -= store_count_uids(s->store, id, p->gone.ranges[i].first,
 			p->gone.ranges[i].last);
@@ -440,7 +480,25 @@ static bool due_fill(struct pull *p)
 static void send_fill(struct pull *p)
 {
 	select_again(p);
-	send_fetch_set(p, &p->wanted, DESCRIPTOR);
+	send_fetch_set(p, &p->wanted, descriptor(p));
+}
+
+static bool due_ids(struct pull *p)
+{
+	return !uids_is_empty(&p->suspects);
+}
+
+static void send_ids(struct pull *p)
+{
+	select_again(p);
+	send_fetch_set(p, &p->suspects, "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
+}
+
+/* Refused: then they are fetched like any other. */
+static bool recv_ids(struct pull *p)
+{
+	(void)p;
+	return true;
 }
 
 static const struct row rows[ROWS] = {
@@ -449,6 +507,7 @@ static const struct row rows[ROWS] = {
 	{ "old", true, due_old, send_old, recv_old },
 	{ "list", false, due_list, send_list, recv_list },
 	{ "fill", false, due_fill, send_fill, recv_fetch },
+	{ "ids", false, due_ids, send_ids, recv_ids },
 };
 /* Sends the next row and those that fly with it. */
 static void send_flight(struct pull *p)
@@ -503,7 +562,6 @@ static void pull_free(struct visit *v)
 		next = ask->next;
 		free(ask);
 	}
-	reset_free(p->reset);
 	free(p->items);
 	buf_release(&p->keywords);
 	uids_release(&p->fresh);
@@ -512,6 +570,7 @@ static void pull_free(struct visit *v)
 	uids_release(&p->gone);
 	uids_release(&p->wanted);
 	uids_release(&p->listed);
+	uids_release(&p->suspects);
 	free(p);
 }
 
@@ -544,6 +603,8 @@ void pull_start(struct box *box, struct link *link)
 	visit_add(&p->visit, &ops, box, link);
 	buf_init(&p->keywords, 0);
 	p->condstore = can_enable;
+	p->matching = box->rec.state & STORE_MAILBOX_MATCHING;
+	p->known_before = store_mailbox_counts(s->store, box->rec.id).messages;
 	p->plan = plan_pull(&box->rec, &box->told, &means);
 	box->state = BOX_PULLING;
 	box->pulls++;

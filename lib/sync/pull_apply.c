@@ -3,16 +3,7 @@
  * mailbox was as a whole (mod-sequence, MESSAGES) is written last, by pull_finish. */
 #include "sync/pull_private.h"
 
-static void owe(struct pull *p, struct store_message *m)
-{
-	struct sync *s = pull_sync(p);
-
-	m->state |= STORE_BODY_OWED;
-	p->visit.box->may_owe = true;
-	p->visit.box->result.bodies++;
-	s->progress.messages++;
-	s->progress.octets += m->size;
-}
+#define MANY_GONE 20
 
 static void item_flags(struct pull *p, const struct item *it, struct mail_flags *flags)
 {
@@ -34,8 +25,17 @@ static void apply_new(struct pull *p, struct store_message *m, const struct item
 	m->date = it->date;
 	m->size = it->size;
 	item_flags(p, it, &m->flags);
-	if (plan_wants_body(&box->rules, s->now, m->date, m->size, m->flags.system))
-		owe(p, m);
+	if (it->emailid_len)
+		m->emailid = mem_copy_slice(
+			(struct slice){ p->keywords.data + it->emailid, it->emailid_len });
+	memcpy(m->message_id, it->message_id, sizeof m->message_id);
+	if (it->suspect) {
+		m->state |= STORE_UNMATCHED;
+		box->rec.state |= STORE_MAILBOX_MATCHING;
+		box->rec_changed = true;
+	} else {
+		box_owe(box, m);
+	}
 	box->result.added++;
 	store_message_put(s->store, m);
 }
@@ -48,12 +48,8 @@ static void apply_flags(struct pull *p, struct store_message *m, const struct ma
 	struct sync *s = pull_sync(p);
 
 	mail_flags_copy(&m->flags, flags);
-	if (!(m->state & (STORE_SHOWN | STORE_BODY_OWED)) &&
-		plan_wants_body(&box->rules, s->now, m->date, m->size, flags->system)) {
-		owe(p, m);
-		if (m->uid <= box->haul_after)
-			box->haul_after = m->uid - 1;
-	}
+	if (!(m->state & STORE_UNMATCHED))
+		box_owe(box, m);
 	if (m->state & STORE_SHOWN) {
 		if (m->shown.system != flags->system) {
 			batch_project_shown(s, STORE_RENAME, m);
@@ -65,11 +61,26 @@ static void apply_flags(struct pull *p, struct store_message *m, const struct ma
 	store_message_put(s->store, m);
 }
 
+/* The answer to "ids". */
+static void learn_id(struct pull *p, struct store_message *m, const struct item *it)
+{
+	struct sync *s = pull_sync(p);
+
+	if (!store_message_by_uid(s->store, p->visit.box->rec.id, it->uid, m))
+		return;
+	memcpy(m->message_id, it->message_id, sizeof m->message_id);
+	store_message_put(s->store, m);
+}
+
 static void apply_item(struct pull *p, struct store_message *m, const struct item *it)
 {
 	struct sync *s = pull_sync(p);
 	struct mail_flags flags;
 
+	if (it->has_id && !it->whole) {
+		learn_id(p, m, it);
+		return;
+	}
 	if (!store_message_by_uid(s->store, p->visit.box->rec.id, it->uid, m)) {
 		if (it->whole && uids_has(&p->fresh, it->uid))
 			apply_new(p, m, it);
@@ -89,16 +100,19 @@ static void apply_gone_message(struct pull *p, struct store_message *m)
 	if (m->state & STORE_SHOWN)
 		batch_project_shown(s, STORE_REMOVE, m);
 	p->visit.box->result.removed++;
+	p->removed++;
 	store_message_delete(s->store, m->number);
 }
 
-/* True where more is left. */
+/* True where more is left. What is done goes from the set once, at the end: it may have as many ranges as
+ * a hostile server likes. */
 static bool apply_gone(struct pull *p, struct store_message *m, unsigned *limit)
 {
 	struct sync *s = pull_sync(p);
+	uint32_t done = 0;
 
-	while (!uids_is_empty(&p->gone)) {
-		struct uid_range r = p->gone.ranges[0];
+	for (size_t i = 0; i < p->gone.count && *limit > 0; i++) {
+		struct uid_range r = p->gone.ranges[i];
 		uint32_t at = r.first - 1;
 
 		while (*limit > 0 && store_message_next(s->store, p->visit.box->rec.id, at, m) &&
@@ -107,14 +121,11 @@ static bool apply_gone(struct pull *p, struct store_message *m, unsigned *limit)
 			apply_gone_message(p, m);
 			--*limit;
 		}
-		if (*limit == 0) {
-			if (at >= r.first)
-				uids_remove_range(&p->gone, r.first, at);
-			return true;
-		}
-		uids_remove_range(&p->gone, r.first, r.last);
+		done = *limit > 0 ? r.last : at;
 	}
-	return false;
+	if (done)
+		uids_remove_range(&p->gone, 1, done);
+	return !uids_is_empty(&p->gone);
 }
 
 /* S3: only answered ranges, without a gap. */
@@ -132,13 +143,25 @@ static void raise_lastseen(struct pull *p)
 	}
 }
 
+/* The server is the master copy, so what it no longer has goes here; but nobody should learn of it by
+ * chance. */
+static void tell_many_gone(struct pull *p)
+{
+	if (p->removed >= MANY_GONE && p->removed * 4 > p->known_before)
+		account_note(pull_sync(p), SYNC_WARNING, p->visit.box->rec.name,
+			"%llu of %llu messages are gone from the server, and so from here",
+			(unsigned long long)p->removed, (unsigned long long)p->known_before);
+}
+
 /* Everything asked for is in the store: what the mailbox was at this SELECT may be noted (S7). */
 static void pull_finish(struct pull *p)
 {
 	struct box *box = p->visit.box;
 	struct sync *s = pull_sync(p);
 	uint64_t known = store_mailbox_counts(s->store, box->rec.id).messages;
-	bool whole = p->sel.has_exists && known == p->sel.exists && !box->rules.old_skip;
+	/* A dry run's transactions are thrown away one by one: nothing can be counted. */
+	bool whole = s->options.dry_run || (p->sel.has_exists && known == p->sel.exists &&
+							 !box->rules.old_skip);
 	bool modseq = p->condstore && !p->sel.nomodseq;
 
 	box->rec.uidnext = p->sel.uidnext ? p->sel.uidnext : p->plan.uidnext;
@@ -153,6 +176,7 @@ static void pull_finish(struct pull *p)
 			"the server speaks of %lu messages and lists %llu; it is looked at again next time",
 			(unsigned long)p->sel.exists, (unsigned long long)known);
 	}
+	tell_many_gone(p);
 	box->rec.synced = s->now;
 	box->rec_changed = true;
 	if (box->pulls == 1)
@@ -165,14 +189,13 @@ static bool apply_reset(struct pull *p, unsigned limit)
 {
 	struct box *box = p->visit.box;
 
-	if (reset_some(p->reset, limit))
+	if (reset_some(box, limit))
 		return true;
-	reset_free(p->reset);
-	p->reset = NULL;
 	box->rec.uidvalidity = p->sel.uidvalidity;
 	box->rec.uidnext = box->rec.messages = box->rec.lastseen = 0;
 	box->rec.highestmodseq = 0;
 	box->rec.state &= ~(uint32_t)STORE_MAILBOX_WHOLE;
+	box->rec.state |= STORE_MAILBOX_MATCHING;
 	box->rec_changed = true;
 	box->by_select = false;
 	box->haul_after = 0;
@@ -205,8 +228,11 @@ bool pull_apply(struct pull *p, unsigned limit)
 	p->applied = p->count = 0;
 	buf_clear(&p->keywords);
 	raise_lastseen(p);
-	if (p->state == PULL_ANSWERED)
-		pull_finish(p);
+	if (p->state != PULL_ANSWERED)
+		return false;
+	if ((p->visit.box->rec.state & STORE_MAILBOX_MATCHING) && match_some(p->visit.box, &limit))
+		return true;
+	pull_finish(p);
 	return false;
 }
 

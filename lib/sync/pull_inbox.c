@@ -4,6 +4,29 @@
 
 #include "sync/pull_private.h"
 
+#define EMAILID_MAX 255 /* RFC 8474 section 7 */
+
+static void keep_identity(struct pull *p, const struct imap_resp *r, struct item *it)
+{
+	if ((r->fetch.items & IMAP_HAS_EMAILID) && r->fetch.emailid.len <= EMAILID_MAX) {
+		it->emailid = (uint32_t)p->keywords.len;
+		it->emailid_len = (uint32_t)r->fetch.emailid.len;
+		buf_add_slice(&p->keywords, r->fetch.emailid);
+	}
+	for (size_t i = 0; i < r->fetch.section_count; i++) {
+		const struct imap_section *section = &r->fetch.sections[i];
+		if (section->nil || !slice_starts_nocase(section->spec, "HEADER"))
+			continue;
+		it->has_id = true;
+		match_message_id(section->data, it->message_id);
+	}
+	if (!it->whole || it->uid <= p->plan.old_last)
+		return;
+	it->suspect = p->matching || match_suspects(pull_sync(p), it->date, it->size);
+	if (it->suspect && !it->has_id)
+		uids_add(&p->suspects, it->uid);
+}
+
 static void keep_item(struct pull *p, const struct imap_resp *r)
 {
 	const uint32_t whole = IMAP_HAS_DATE | IMAP_HAS_SIZE;
@@ -26,6 +49,7 @@ static void keep_item(struct pull *p, const struct imap_resp *r)
 		buf_add_char(&p->keywords, ' ');
 	}
 	it->keywords_len = (uint32_t)(p->keywords.len - it->keywords);
+	keep_identity(p, r, it);
 	pull_sync(p)->inbox_items++;
 }
 
@@ -34,8 +58,15 @@ static void on_fetch(struct pull *p, const struct imap_resp *r)
 	uint32_t uid = r->fetch.uid;
 	bool whole = (r->fetch.items & IMAP_HAS_DATE) && (r->fetch.items & IMAP_HAS_SIZE);
 
-	if (!(r->fetch.items & IMAP_HAS_UID) || !(r->fetch.items & IMAP_HAS_FLAGS))
-		return; /* no UID: never applied by number (C8) */
+	if (!(r->fetch.items & IMAP_HAS_UID))
+		return; /* never applied by number (C8) */
+	if ((r->fetch.items & IMAP_HAS_SECTIONS) && !(r->fetch.items & IMAP_HAS_FLAGS) &&
+		uids_has(&p->suspects, uid)) {
+		keep_item(p, r);
+		return;
+	}
+	if (!(r->fetch.items & IMAP_HAS_FLAGS))
+		return;
 	if (uid <= p->plan.old_last)
 		uids_add(&p->seen, uid);
 	else if (!whole)

@@ -4,14 +4,18 @@
 
 #include "sync/private.h"
 
-#define ROWS 5
+#define ROWS 6
 
 /* One FETCH response: flags, and the rest where it is a whole descriptor. */
 struct item {
 	uint32_t uid;
 	uint32_t system;
 	uint32_t keywords, keywords_len; /* in pull.keywords */
+	uint32_t emailid, emailid_len;   /* there, too */
 	bool whole;
+	bool suspect; /* the store may have its body */
+	bool has_id;
+	uint8_t message_id[16];
 	int64_t date;
 	uint64_t size;
 };
@@ -55,8 +59,12 @@ struct pull {
 	struct uids gone;     /* told or found to be gone, not applied */
 	struct uids wanted;   /* "fill": UIDs listed and not known */
 	struct uids listed;
+	struct uids suspects; /* "ids": UIDs whose Message-ID tells whether the store has their bodies */
 	bool has_list;
-	struct reset *reset;
+	bool matching;        /* every new message is looked for among those that we hold */
+	char descriptor[128];
+	uint64_t known_before; /* messages, as the pull began */
+	uint64_t removed;
 	bool pending;         /* in s->pulls */
 };
 

@@ -33,6 +33,7 @@ struct sync_result {
 	const char *mailbox;
 	uint32_t added, flagged, removed; /* descriptors */
 	uint32_t bodies;                  /* fetched; with dry_run: to be fetched */
+	uint32_t matched;                 /* recognized: kept or shared, not fetched again */
 	bool reset;                       /* UIDVALIDITY changed: cache emptied */
 };
 
@@ -68,7 +69,8 @@ void sync_free(struct sync *s);
  * the store says, again: missing files are written, names set right. Foreign files are reported and
  * left alone. Local work, done when it returns; the exit status: 0 all is well (or was mended), 1 not. */
 struct sync_check_events {
-	/* what: "missing", "flags" (in the name), "changed" (the content), "foreign" */
+	/* what: "missing", "stand-in missing" (mended: the next sync brings it), "flags" (in the
+	 * name), "damaged" (by a power failure), "changed" (the content, by somebody), "unreadable", "foreign" */
 	void (*difference)(void *arg, const char *mailbox, const char *what, const char *path, bool mended);
 	void (*note)(void *arg, enum sync_note kind, const char *mailbox, const char *text);
 };
