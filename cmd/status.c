@@ -14,6 +14,8 @@ struct standing {
 	int status;
 	struct buf error; /* why the last try did not come to its end; empty where it did */
 	int64_t tried;
+	int64_t held_until; /* the server asked not to be asked before; 0: it did not, or that is over */
+	struct buf held;    /* in its words */
 	uint64_t mailboxes;
 	struct store_counts n; /* of all mailboxes */
 	json_t *gone, *suspect;
@@ -103,6 +105,23 @@ static void tell_last(const struct standing *s)
 		s->status == 0 ? "all done" : "with something left undone");
 }
 
+static void tell_held(const struct standing *s)
+{
+	char when[8] = "";
+	time_t t = (time_t)s->held_until;
+	struct buf visible;
+	struct tm tm;
+
+	if (s->held_until == 0)
+		return;
+	if (localtime_r(&t, &tm))
+		strftime(when, sizeof when, "%H:%M", &tm);
+	buf_init(&visible, 0);
+	output_visible(&visible, buf_slice(&s->held));
+	output_line("%s: held back until %s: %s", s->account->name, when, buf_str(&visible));
+	buf_release(&visible);
+}
+
 static void tell_names(const struct standing *s, const json_t *names, const char *what)
 {
 	size_t i;
@@ -123,6 +142,7 @@ static void tell(const struct standing *s)
 
 	tell_last(s);
 	tell_error(s);
+	tell_held(s);
 	output_line("%s: %llu mailboxes, %llu messages, %llu unseen", s->account->name,
 		(unsigned long long)s->mailboxes, (unsigned long long)s->n.messages,
 		(unsigned long long)s->n.unseen);
@@ -145,6 +165,8 @@ static json_t *object(const struct standing *s, bool never)
 		return o;
 	json_object_set_new(o, "error", s->error.len ? output_text(buf_str(&s->error)) : json_null());
 	json_object_set_new(o, "tried", s->error.len ? json_integer(s->tried) : json_null());
+	json_object_set_new(o, "held_until", s->held_until ? json_integer(s->held_until) : json_null());
+	json_object_set_new(o, "held_because", s->held_until ? output_text(buf_str(&s->held)) : json_null());
 	json_object_set_new(o, "mailboxes", output_number(s->mailboxes));
 	json_object_set_new(o, "messages", output_number(s->n.messages));
 	json_object_set_new(o, "unseen", output_number(s->n.unseen));
@@ -176,6 +198,11 @@ static int status_of(const struct conf_account *account)
 	s.tried = get_fact(s.store, "run.tried");
 	buf_init(&s.error, 0);
 	store_get(s.store, "run.error", &s.error);
+	s.held_until = get_fact(s.store, "server.not-before");
+	if (s.held_until <= (int64_t)time(NULL))
+		s.held_until = 0;
+	buf_init(&s.held, 0);
+	store_get(s.store, "server.held", &s.held);
 	count(&s);
 	store_close(s.store);
 	tell(&s);
@@ -183,6 +210,7 @@ static int status_of(const struct conf_account *account)
 	json_decref(s.gone);
 	json_decref(s.suspect);
 	buf_release(&s.error);
+	buf_release(&s.held);
 	return status;
 }
 

@@ -415,6 +415,13 @@ bool imap_room(const struct imap *c)
 	return pipe_room(&c->pipe);
 }
 
+void imap_slow(struct imap *c, bool hold, unsigned max_commands)
+{
+	pipe_slow(&c->pipe, hold, max_commands > 0 ? max_commands : c->options.max_commands);
+	if (c->state != CONN_CLOSED)
+		io_work_mark(&c->work);
+}
+
 bool imap_idle(const struct imap *c)
 {
 	return pipe_idle(&c->pipe);

@@ -270,6 +270,9 @@ void imap_send(struct imap *c, struct imap_cmd *cmd, void *box, uint64_t expect)
  * max_commands are never in flight. */
 bool imap_room(const struct imap *c);
 bool imap_idle(const struct imap *c); /* nothing in flight or waiting */
+/* For a server that asks to slow down (Q1): with `hold` nothing that waits is sent; from now on at most
+ * `max_commands` are in flight, 0: as the options say. */
+void imap_slow(struct imap *c, bool hold, unsigned max_commands);
 /* The owner of the last SELECT that was handed over and did not fail; NULL after none. */
 void *imap_last_box(const struct imap *c);
 /* SELECTs may fly behind commands of another mailbox. */

@@ -1,7 +1,7 @@
 /* Commands leave in the order in which they were handed over; one that must wait holds back those
  * behind it. What makes one wait (C6):
  *
- *  - as many as the server takes are in flight (Q31);
+ *  - as many as the server takes are in flight (Q31), or it asked for a pause (Q1);
  *  - a literal that wants its "+" (nothing may stand between the announcement and the octets);
  *  - STARTTLS, AUTHENTICATE, COMPRESS in flight: what follows has another form on the wire;
  *  - a plain SEARCH behind another one: the answer carries no tag, so two cannot be told apart;
@@ -83,6 +83,13 @@ bool pipe_room(const struct pipe *p)
 	return p->count == 0 || (p->count < p->commands_max && p->expect < PIPE_EXPECT_MAX);
 }
 
+void pipe_slow(struct pipe *p, bool hold, unsigned commands_max)
+{
+	p->held = hold;
+	p->commands_max = commands_max > 0 ? commands_max : PIPE_COMMANDS_MAX;
+	p->was_full |= !pipe_room(p);
+}
+
 bool pipe_has_news(const struct pipe *p)
 {
 	return (p->was_full && pipe_room(p)) || (p->was_busy && pipe_idle(p));
@@ -153,7 +160,7 @@ static void answer_unsent(struct pipe *p, struct imap_cmd *cmd)
 
 static bool may_fly(const struct pipe *p, const struct imap_cmd *cmd)
 {
-	if (p->writing != NULL || p->blocking != NULL || p->in_flight >= p->commands_max)
+	if (p->held || p->writing != NULL || p->blocking != NULL || p->in_flight >= p->commands_max)
 		return false;
 	if (cmd->kind == IMAP_CMD_SEARCH)
 		return p->searches == 0;

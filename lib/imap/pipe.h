@@ -43,6 +43,7 @@ struct pipe {
 	unsigned last_tag;
 	uint64_t expect, written;
 	bool was_full, was_busy, stopped;
+	bool held;                  /* nothing leaves now (imap_slow) */
 	struct buf out, log;
 };
 
@@ -64,6 +65,8 @@ int pipe_take(struct pipe *p, const struct imap_resp *resp, struct slice tag, st
 	bool *no_closed, struct err *err);
 
 bool pipe_room(const struct pipe *p);
+/* As imap_slow. */
+void pipe_slow(struct pipe *p, bool hold, unsigned commands_max);
 /* Room has come back since pipe_room said no, or nothing is in flight any more; to be told once. */
 bool pipe_has_news(const struct pipe *p);
 bool pipe_room_again(struct pipe *p);

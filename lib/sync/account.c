@@ -56,6 +56,7 @@ void account_progress(struct sync *s, const char *mailbox, bool now)
 static void over(struct sync *s)
 {
 	s->phase = SYNC_OVER;
+	throttle_stop(s);
 	for (unsigned i = 0; i < LINKS; i++)
 		link_close(&s->links[i]);
 	arrivals_free(s); /* before the store goes, whose bodies they hold */
@@ -118,10 +119,14 @@ void account_lost(struct sync *s, const struct err *err, bool was_ready)
 		account_mark(s); /* on its way out: nothing is lost with it */
 		return;
 	}
+	if (err->cls == ERR_LATER && !s->failed)
+		throttle_back_off(s, slice_of(err->text), false);
 	if (err->cls != ERR_RETRY || !was_ready || ++s->failures > RETRIES) {
 		account_fail(s, err);
 		return;
 	}
+	if (wait < throttle_wait_s(s))
+		wait = throttle_wait_s(s); /* Q19: the connection is cut behind the word to wait */
 	account_note(s, SYNC_INFO, NULL, "%s; trying again", err->text);
 	s->retrying = true;
 	if (s->links[0].state == LINK_DOWN && !s->decided)
@@ -140,6 +145,8 @@ static bool turn_locking(struct sync *s)
 		io_timer_start(s->lock_timer, LOCK_POLL_S);
 		return false;
 	}
+	if (rc == 0 && throttle_holds_back(s))
+		return true;
 	if (rc == 0)
 		rc = secret_start(&s->secret, on_secret_ready, on_secret_failed, s, &err);
 	if (rc != 0) {
@@ -285,6 +292,7 @@ static void last_commit(struct sync *s)
 		return;
 	boxes_put(s);
 	batch_strike(s);
+	throttle_succeeded(s);
 	facts_put(s);
 	facts_put_end(s, NULL);
 	if (s->run_noted || s->written == 0)
@@ -298,6 +306,7 @@ static void last_commit(struct sync *s)
 static void leave(struct sync *s)
 {
 	s->phase = SYNC_LEAVING;
+	throttle_stop(s);
 	boxes_tell_missing(s);
 	for (unsigned i = 0; i < LINKS; i++) {
 		struct link *link = &s->links[i];
@@ -339,7 +348,7 @@ static void break_off(struct sync *s)
 		s->breaking = true;
 		batch_commit(s);
 	}
-	if (s->store && !s->options.dry_run && store_begin(s->store, NULL) == 0) {
+	if (s->store && !s->options.dry_run && !s->throttle.held_back && store_begin(s->store, NULL) == 0) {
 		batch_strike(s);
 		facts_put(s);
 		facts_put_end(s, s->stopping ? "stopped" : s->failure.text);
@@ -412,6 +421,7 @@ struct sync *sync_new(struct io *io, const struct sync_options *options,
 		s->links[i].sync = s;
 		s->links[i].index = i;
 	}
+	throttle_init(s);
 	io_work_init(&s->turn, io, account_turn, s);
 	s->lock_timer = io_timer_new(io, on_lock_timer, s);
 	s->retry_timer = io_timer_new(io, on_retry_timer, s);
@@ -438,6 +448,7 @@ void sync_free(struct sync *s)
 	boxes_free(s);
 	facts_release(s);
 	buf_release(&s->text);
+	throttle_release(s);
 	io_timer_free(s->lock_timer);
 	io_timer_free(s->retry_timer);
 	io_work_release(&s->turn);

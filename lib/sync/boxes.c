@@ -186,7 +186,14 @@ static void on_listed(void *arg, const struct imap_resp *tagged)
 {
 	struct sync *s = arg;
 	struct err err = { 0 };
+	enum throttle_verdict verdict = throttle_answer(s, tagged);
 
+	if (verdict == THROTTLE_OVER)
+		return;
+	if (verdict == THROTTLE_AGAIN) {
+		boxes_ask(s);
+		return;
+	}
 	if (tagged->cond.cond != IMAP_OK) {
 		err_set(&err, ERR_RETRY, ERR_ACCOUNT, "the server refused to list its mailboxes: %.*s",
 			(int)tagged->cond.text.len, tagged->cond.text.data);
@@ -238,7 +245,7 @@ static void on_status_answer(void *arg, const struct imap_resp *tagged)
 {
 	struct sync *s = arg;
 
-	(void)tagged; /* refused: nothing is known of it, so it is opened */
+	throttle_answer(s, tagged); /* refused: nothing is known of it, so it is opened */
 	s->status_unanswered--;
 	account_mark(s);
 }

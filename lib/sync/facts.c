@@ -14,10 +14,12 @@ void facts_load(struct sync *s)
 	if (store_get(s->store, "server.mechanism", &fact) && fact.len > 0)
 		s->mechanism = mem_copy(buf_str(&fact));
 	buf_release(&fact);
+	throttle_load(s);
 }
 
 void facts_put(struct sync *s)
 {
+	throttle_put(s);
 	if (!s->facts_changed)
 		return;
 	if (s->no_examine)

@@ -17,7 +17,7 @@
 
 #define ASK_OCTETS (1u << 20)
 #define ASK_MESSAGES 200
-#define SET_OCTETS 7000
+#define ITEMS "(UID BODY.PEEK[])"
 #define DOUBTS_MAX 100
 #define DOUBT_OCTETS (4u << 20)
 
@@ -45,6 +45,9 @@ struct haul {
 	struct haul_ask *asks;
 	struct arrival *arrival; /* whose literal came, whose response has not ended */
 	struct uids singles;     /* to be asked for one at a time */
+	struct uids postponed;   /* refused because of haste: to be asked for again */
+	bool set_refused;        /* BAD to a set; who is to blame, its length or one of them? */
+	bool single_refused;
 	struct standins *standins;
 	struct doubt *doubts;
 	unsigned doubt_count;
@@ -122,6 +125,8 @@ static void haul_end(struct haul *h)
 
 	if (h->over)
 		return;
+	if (h->set_refused && !h->single_refused && h->trusted && !h->refused && !h->visit.box->again)
+		throttle_set_proved(haul_sync(h));
 	for (at = &haul_sync(h)->hauls; *at != h; at = &(*at)->next)
 		;
 	*at = h->next;
@@ -131,6 +136,13 @@ static void haul_end(struct haul *h)
 		link->haul = NULL;
 	box_pull_again(h->visit.box);
 	account_mark(haul_sync(h));
+}
+
+static void ask_again(struct box *box, uint32_t uid)
+{
+	if (uid && uid <= box->haul_after)
+		box->haul_after = uid - 1;
+	box->may_owe = true;
 }
 
 void haul_refused(struct box *box, uint32_t uid, const struct imap_resp *tagged)
@@ -148,6 +160,7 @@ bool haul_must_slow_down(struct sync *s, const struct imap_resp *tagged)
 	if (tagged->cond.code != IMAP_LIMIT && tagged->cond.code != IMAP_THROTTLED &&
 		tagged->cond.code != IMAP_INUSE)
 		return false;
+	throttle_back_off(s, tagged->cond.text, false);
 	err_set(&err, ERR_LATER, ERR_ACCOUNT, "the server asks to slow down: %.*s",
 		(int)tagged->cond.text.len, tagged->cond.text.data);
 	account_fail(s, &err);
@@ -168,6 +181,11 @@ static void judge_ask(struct haul *h, struct haul_ask *ask, const struct imap_re
 		haul_refused(box, uids_next(&ask->uids, 1), tagged);
 	else
 		uids_add_all(&h->singles, &ask->uids);
+	if (tagged->cond.cond == IMAP_BAD && ask->asked > 1) {
+		throttle_set_refused(haul_sync(h), ask->asked);
+		h->set_refused = true;
+	}
+	h->single_refused |= tagged->cond.cond != IMAP_OK && ask->asked == 1;
 }
 
 static void judge_select(struct haul *h, const struct imap_resp *tagged)
@@ -182,17 +200,42 @@ static void judge_select(struct haul *h, const struct imap_resp *tagged)
 	h->visit.box->again = true;
 }
 
+/* Refused because of haste. Without its EXAMINE this haul gets nothing, and another one begins; a check
+ * that was not made leaves its bodies owed. */
+static void put_off(struct haul *h, struct haul_ask *ask)
+{
+	if (ask->is_select || ask->is_check) {
+		h->trusted = false;
+		h->refused = true;
+		for (struct haul_ask *other = h->asks; other; other = other->next)
+			ask_again(h->visit.box, uids_next(&other->uids, 1));
+		for (struct doubt *d = h->doubts; d; d = d->next)
+			ask_again(h->visit.box, d->uid);
+		ask_again(h->visit.box, uids_next(&h->singles, 1));
+		ask_again(h->visit.box, uids_next(&h->postponed, 1));
+		free_doubts(h);
+	} else if (h->trusted) {
+		uids_add_all(&h->postponed, &ask->uids);
+	}
+}
+
 static void on_answer(void *arg, const struct imap_resp *tagged)
 {
 	struct haul_ask *ask = arg, **at;
 	struct haul *h = ask->haul;
+	enum throttle_verdict verdict;
 
 	for (at = &h->asks; *at != ask; at = &(*at)->next)
 		;
 	*at = ask->next;
 	h->unanswered--;
 	h->in_flight -= ask->octets;
-	if (ask->is_select)
+	verdict = throttle_answer(haul_sync(h), tagged);
+	if (verdict == THROTTLE_AGAIN)
+		put_off(h, ask);
+	else if (verdict == THROTTLE_OVER)
+		;
+	else if (ask->is_select)
 		judge_select(h, tagged);
 	else if (ask->is_check)
 		settle_doubts(h);
@@ -238,13 +281,13 @@ static void send_ask(struct haul *h, struct uids *set, uint64_t octets)
 	struct buf text;
 
 	buf_init(&text, 0);
-	uids_print(set, 1, SET_OCTETS, &text);
+	uids_print(set, 1, throttle_set_octets(haul_sync(h), ITEMS), &text);
 	cmd = haul_command(h, IMAP_CMD_READ, &ask);
 	uids_copy(&ask->uids, set);
 	ask->asked = uids_count(set);
 	ask->octets = octets;
 	h->in_flight += octets;
-	imap_cmd_add(cmd, "UID FETCH %s (UID BODY.PEEK[])", buf_str(&text));
+	imap_cmd_add(cmd, "UID FETCH %s " ITEMS, buf_str(&text));
 	buf_release(&text);
 	imap_send(h->visit.link->imap, cmd, NULL, octets);
 }
@@ -260,6 +303,13 @@ static bool owes_stand_in(struct box *box, uint32_t uid)
 	return owes;
 }
 
+static uint64_t messages_max(const struct sync *s)
+{
+	unsigned max = throttle_set_max(s);
+
+	return max == 0 || max > ASK_MESSAGES ? ASK_MESSAGES : max;
+}
+
 /* The next set of bodies owed, of about ASK_OCTETS. */
 static bool next_set(struct haul *h, struct uids *set, uint64_t *octets)
 {
@@ -267,18 +317,19 @@ static bool next_set(struct haul *h, struct uids *set, uint64_t *octets)
 	struct sync *s = box->sync;
 	uint32_t uid;
 	uint64_t size;
-	size_t ranges = 0;
+	size_t ranges = 0, ranges_max = throttle_set_octets(s, ITEMS) / 22;
+	uint64_t octets_max = throttle_ask_octets(s, ASK_OCTETS);
 
 	uids_clear(set);
 	*octets = 0;
-	while (uids_count(set) < ASK_MESSAGES && ranges < SET_OCTETS / 22 &&
+	while (uids_count(set) < messages_max(s) && ranges < ranges_max &&
 		store_owed_next(s->store, box->rec.id, box->haul_after, &uid, &size)) {
 		if (owes_stand_in(box, uid)) {
 			standins_add(h->standins, uid);
 			box->haul_after = uid;
 			continue;
 		}
-		if (!uids_is_empty(set) && *octets + size > ASK_OCTETS)
+		if (!uids_is_empty(set) && *octets + size > octets_max)
 			break;
 		uids_add(set, uid);
 		ranges = set->count;
@@ -286,6 +337,23 @@ static bool next_set(struct haul *h, struct uids *set, uint64_t *octets)
 		box->haul_after = uid;
 	}
 	return !uids_is_empty(set);
+}
+
+static void send_postponed(struct haul *h)
+{
+	struct uids set;
+
+	uids_init(&set);
+	while (!uids_is_empty(&h->postponed) && imap_room(h->visit.link->imap)) {
+		uint32_t uid = 1;
+		uids_clear(&set);
+		while ((uid = uids_next(&h->postponed, uid)) != 0 && uids_count(&set) < messages_max(haul_sync(h)) &&
+			set.count < throttle_set_octets(haul_sync(h), ITEMS) / 22)
+			uids_add(&set, uid++);
+		uids_remove_all(&h->postponed, &set);
+		send_ask(h, &set, 0);
+	}
+	uids_release(&set);
 }
 
 static void send_singles(struct haul *h)
@@ -320,7 +388,7 @@ static void send_check(struct haul *h)
 	send_examine(h);
 	while (from) {
 		buf_clear(&text);
-		from = uids_print(&set, from, SET_OCTETS, &text);
+		from = throttle_print_set(haul_sync(h), &set, from, "(UID)", &text);
 		cmd = haul_command(h, IMAP_CMD_READ, &ask);
 		ask->is_check = from == 0;
 		imap_cmd_add(cmd, "UID FETCH %s (UID)", buf_str(&text));
@@ -346,12 +414,16 @@ static bool ask_more(struct haul *h)
 	bool all = false;
 
 	uids_init(&set);
-	while (imap_room(c) && !(h->lies && h->in_flight >= DOUBT_OCTETS) &&
+	while (imap_room(c) && throttle_may_ask(haul_sync(h), h->unanswered) && !(h->lies && h->in_flight >= DOUBT_OCTETS) &&
 		!(all = !next_set(h, &set, &octets))) {
 		select_ours(h);
 		send_ask(h, &set, octets);
 	}
 	uids_release(&set);
+	if (all && !uids_is_empty(&h->postponed)) {
+		select_ours(h);
+		send_postponed(h);
+	}
 	if (all && !uids_is_empty(&h->singles)) {
 		select_ours(h);
 		send_singles(h);
@@ -360,7 +432,7 @@ static bool ask_more(struct haul *h)
 		select_ours(h);
 		standins_ask(h->standins);
 	}
-	return all && uids_is_empty(&h->singles) && !standins_busy(h->standins);
+	return all && uids_is_empty(&h->postponed) && uids_is_empty(&h->singles) && !standins_busy(h->standins);
 }
 
 static void haul_more(struct haul *h)
@@ -477,13 +549,6 @@ static struct sink *haul_body(struct visit *v, uint32_t uid, uint64_t size)
 	return arrival_sink(h->arrival);
 }
 
-static void ask_again(struct box *box, uint32_t uid)
-{
-	if (uid && uid <= box->haul_after)
-		box->haul_after = uid - 1;
-	box->may_owe = true;
-}
-
 static void haul_lost(struct visit *v)
 {
 	struct haul *h = (struct haul *)v;
@@ -495,6 +560,7 @@ static void haul_lost(struct visit *v)
 	for (struct doubt *d = h->doubts; d; d = d->next)
 		ask_again(box, d->uid);
 	ask_again(box, uids_next(&h->singles, 1));
+	ask_again(box, uids_next(&h->postponed, 1));
 	ask_again(box, standins_drop(h->standins));
 	arrival_abandon(h->arrival);
 	h->arrival = NULL;
@@ -516,6 +582,7 @@ static void haul_free(struct visit *v)
 	free_doubts(h);
 	standins_free(h->standins);
 	uids_release(&h->singles);
+	uids_release(&h->postponed);
 	uids_release(&h->seen);
 	free(h);
 }
@@ -543,6 +610,7 @@ void haul_start(struct link *link, struct box *box)
 	struct haul *h = mem_new(sizeof *h);
 
 	uids_init(&h->singles);
+	uids_init(&h->postponed);
 	uids_init(&h->seen);
 	h->standins = standins_new(&h->visit);
 	visit_add(&h->visit, &ops, box, link);

@@ -25,6 +25,7 @@ static void on_ready(void *arg)
 		s->facts_changed = true;
 	}
 	link->state = LINK_READY;
+	throttle_ready(link);
 	account_mark(s);
 }
 
@@ -143,6 +144,10 @@ void link_options(const struct conf_account *a, struct imap_options *o)
 						 IMAP_COMPRESS_NO;
 	o->timeout_s = a->timeout_s;
 	o->pipeline_mailboxes = true;
+	o->avoid = (const char *const *)a->avoid;
+	o->avoid_count = a->avoid_count;
+	o->max_commands = a->max_commands;
+	o->send_id = a->send_id;
 }
 
 void link_close(struct link *link)

@@ -15,6 +15,7 @@
 #include "store/store.h"
 #include "sync/plan.h"
 #include "sync/sync.h"
+#include "sync/throttle.h"
 
 #define LINKS 2
 
@@ -74,6 +75,7 @@ struct box {
 	bool again;        /* something showed that the pull must be done once more */
 	bool confirmed;    /* a SELECT in this run told rec.uidvalidity: bodies may be filed */
 	uint32_t haul_after; /* bodies up to this UID have been asked for in this run */
+	bool too_long;     /* a command of its pull asked for too many UIDs (Q47) */
 	bool hauling;
 	bool may_owe;      /* the store may hold bodies owed of it */
 	struct uids refused; /* bodies that the server would not give in this run; told */
@@ -95,6 +97,29 @@ struct secret {
 	void (*ready)(void *arg);
 	void (*failed)(void *arg, const struct err *err);
 	void *arg;
+};
+
+/* throttle.c */
+struct throttle {
+	struct throttle_pace pace;
+	bool holding;        /* nothing new is sent until then */
+	double hold_until;
+	struct io_timer *timer;
+	unsigned refusals;   /* in a row, that asked to slow down */
+	bool backed_off;     /* in this run */
+	bool held_back;      /* this run began too early */
+	/* Facts of this server. */
+	int64_t not_before;  /* no run before that; seconds since 1970 */
+	unsigned backoff_s;  /* the last one that was not told by the server */
+	char *words;         /* why */
+	unsigned max_set;    /* UIDs in a command, learnt; 0: any number */
+	bool max_set_proved;
+	bool changed;
+	/* The rate. */
+	struct throttle_bucket bucket;
+	uint64_t counted[LINKS];
+	struct io_timer *tick;
+	bool streams_held;
 };
 
 struct sync {
@@ -135,6 +160,7 @@ struct sync {
 	int exit_status;
 	double started, told;
 
+	struct throttle throttle;
 	struct link links[LINKS];
 	struct visit *visits;
 	struct box *boxes, **boxes_end;
@@ -204,6 +230,39 @@ void facts_put(struct sync *s); /* in a transaction, where they changed */
 void facts_release(struct sync *s);
 /* In a transaction: how the run ended, for `status`; err NULL: in order. */
 void facts_put_end(struct sync *s, const char *error);
+
+/* throttle.c */
+enum throttle_verdict {
+	THROTTLE_GO_ON, /* the answer means what it says */
+	THROTTLE_AGAIN, /* refused because of haste: to be asked for again; it will wait as it must */
+	THROTTLE_OVER,  /* the run is over, and was told */
+};
+void throttle_init(struct sync *s);
+void throttle_release(struct sync *s);
+void throttle_load(struct sync *s);
+void throttle_put(struct sync *s); /* in a transaction, where anything changed */
+/* The server asked not to be asked yet: ends the run. */
+bool throttle_holds_back(struct sync *s);
+/* Every tagged answer, once, before anything else looks at it. */
+enum throttle_verdict throttle_answer(struct sync *s, const struct imap_resp *tagged);
+/* The next run, too, should leave the server alone for a while. */
+void throttle_back_off(struct sync *s, struct slice words, bool over_quota);
+void throttle_succeeded(struct sync *s); /* the run has come to its end */
+double throttle_wait_s(const struct sync *s); /* until something may be sent */
+void throttle_ready(struct link *link);
+void throttle_stop(struct sync *s); /* what is under way may end at full speed */
+/* How many UIDs a command may ask for, 0: any number; and octets of their set, beside what stands around it. */
+unsigned throttle_set_max(const struct sync *s);
+size_t throttle_set_octets(const struct sync *s, const char *items);
+/* As uids_print, within both. */
+uint32_t throttle_print_set(const struct sync *s, const struct uids *set, uint32_t from, const char *items,
+	struct buf *out);
+/* A command for so many UIDs was answered BAD; and: that was their number, as all came otherwise. */
+void throttle_set_refused(struct sync *s, uint64_t uids);
+void throttle_set_proved(struct sync *s);
+/* With a limit to the rate less is asked for at once, and less ahead. */
+uint64_t throttle_ask_octets(const struct sync *s, uint64_t usual);
+bool throttle_may_ask(const struct sync *s, unsigned unanswered);
 
 /* rules.c: which bodies are wanted, where the user's rules changed. In a transaction; true where more is left. */
 bool rules_apply(struct box *box, unsigned *limit);

@@ -19,7 +19,10 @@
 
 #include "sync/pull_private.h"
 
-#define SET_OCTETS 7000 /* of a UID set in one command line (C6) */
+/* A BAD to fewer UIDs than this is not about their number. */
+#define SET_SUSPECT 50
+#define PULLS_MAX 20     /* of a mailbox in a run, to find out which number it is */
+#define RANGES_MAX 10000u /* however sparse the UIDs, and however few of them a command may name */
 
 struct row {
 	const char *name;
@@ -52,6 +55,13 @@ void pull_leave(struct pull *p, enum box_state state)
 
 /* Commands */
 
+/* Too much at once (Q47)? The mailbox is open, and so many UIDs were asked for. */
+static bool is_too_long(const struct pull *p, const struct ask *ask, const struct imap_resp *tagged)
+{
+	return tagged->cond.cond == IMAP_BAD && ask->row > 0 && !p->refused[0] && p->unanswered[0] == 0 &&
+	       ask->uids >= SET_SUSPECT && p->visit.box->pulls < PULLS_MAX;
+}
+
 static void on_answer(void *arg, const struct imap_resp *tagged)
 {
 	struct ask *ask = arg, **at;
@@ -60,6 +70,12 @@ static void on_answer(void *arg, const struct imap_resp *tagged)
 	for (at = &p->asks; *at != ask; at = &(*at)->next)
 		;
 	*at = ask->next;
+	if (throttle_answer(pull_sync(p), tagged) == THROTTLE_AGAIN)
+		p->hasty = true;
+	if (is_too_long(p, ask, tagged)) {
+		throttle_set_refused(pull_sync(p), ask->uids);
+		p->visit.box->too_long = p->hasty = true;
+	}
 	if (tagged->cond.cond == IMAP_OK && ask->first > 0) {
 		uint32_t last = ask->last ? ask->last : uids_last(&p->fresh);
 		if (last >= ask->first)
@@ -95,9 +111,27 @@ static struct imap_cmd *pull_command(struct pull *p, enum imap_cmd_kind kind, ui
 	return imap_cmd_new(kind, on_answer, ask);
 }
 
+/* How many UIDs the command just made asks for. */
+static void pull_asks(struct pull *p, uint32_t uids)
+{
+	p->asks->uids = uids;
+}
+
 static void pull_send(struct pull *p, struct imap_cmd *cmd)
 {
 	imap_send(p->visit.link->imap, cmd, NULL, 0);
+}
+
+static uint64_t set_size(struct slice text)
+{
+	struct uids set;
+	uint64_t n;
+
+	uids_init(&set);
+	uids_parse(&set, text, text.len);
+	n = uids_count(&set);
+	uids_release(&set);
+	return n;
 }
 
 /* UID FETCH of a set, in as many lines as it needs. */
@@ -110,7 +144,8 @@ static void send_fetch_set(struct pull *p, const struct uids *set, const char *i
 	while (from != 0) {
 		struct imap_cmd *cmd = pull_command(p, IMAP_CMD_READ, 0, 0);
 		buf_clear(&text);
-		from = uids_print(set, from, SET_OCTETS, &text);
+		from = throttle_print_set(pull_sync(p), set, from, items, &text);
+		pull_asks(p, (uint32_t)set_size(buf_slice(&text)));
 		imap_cmd_add(cmd, "UID FETCH %s %s", buf_str(&text), items);
 		pull_send(p, cmd);
 	}
@@ -172,6 +207,10 @@ static void note_refusal(struct pull *p, const char *what)
 {
 	struct box *box = p->visit.box;
 
+	if (p->hasty) {
+		pull_leave(p, BOX_TO_PULL);
+		return;
+	}
 	account_note(pull_sync(p), SYNC_FAILURE, box->rec.name, "the server refused to %s: %s", what,
 		p->refusal);
 	pull_leave(p, BOX_LEFT);
@@ -238,10 +277,21 @@ static bool take_empty(struct pull *p)
 	return true;
 }
 
+/* Of first:last, where last may be 0, or the UIDNEXT before which it ends. */
+static uint32_t range_width(struct pull *p, uint32_t first, uint32_t uidnext)
+{
+	uint32_t width = plan_range_width(first, uidnext), max = throttle_set_max(pull_sync(p));
+	uint32_t least = uidnext > first ? (uidnext - first) / RANGES_MAX + 1 : 1;
+
+	if (max == 0 || max > width)
+		return width;
+	return max > least ? max : least;
+}
+
 static void send_new(struct pull *p)
 {
 	uint32_t first = p->plan.old_last + 1, last;
-	uint32_t width = plan_range_width(first, p->plan.uidnext);
+	uint32_t width = range_width(p, first, p->plan.uidnext);
 
 	if (p->plan.old_last == UID_MAX)
 		return;
@@ -249,6 +299,8 @@ static void send_new(struct pull *p)
 		struct imap_cmd *cmd;
 		last = plan_range_end(first, width, p->plan.uidnext);
 		cmd = pull_command(p, IMAP_CMD_READ, first, last);
+		if (last || p->plan.uidnext > first)
+			pull_asks(p, (last ? last + 1 : p->plan.uidnext) - first);
 		if (last)
 			imap_cmd_add(cmd, "UID FETCH %lu:%lu %s", (unsigned long)first,
 				(unsigned long)last, descriptor(p));
@@ -306,6 +358,8 @@ static bool recv_select(struct pull *p)
 		box->rec.uidvalidity = p->sel.uidvalidity;
 		box->rec_changed = true;
 	}
+	if (p->plan.uidnext == 0)
+		p->plan.uidnext = p->sel.uidnext; /* where "new" has waited for it */
 	p->trusted = true;
 	ask_new_after_all(p);
 	return true;
@@ -318,8 +372,11 @@ static bool due_new(struct pull *p)
 
 static bool recv_fetch(struct pull *p)
 {
-	if (!p->refused[p->judged])
+	if (!p->refused[p->judged]) {
+		if (p->visit.box->too_long)
+			throttle_set_proved(pull_sync(p));
 		return true;
+	}
 	note_refusal(p, "list its messages");
 	return false;
 }
@@ -376,22 +433,19 @@ static bool due_old(struct pull *p)
 static void send_old(struct pull *p)
 {
 	uint32_t first = 1, last;
-	uint32_t width = plan_range_width(1, p->plan.old_last);
+	bool changed = p->plan.ladder == PLAN_CONDSTORE;
+	/* Few have changed: split only where the server wants it so. */
+	uint32_t width = changed && throttle_set_max(pull_sync(p)) == 0 ? p->plan.old_last
+									: range_width(p, 1, p->plan.old_last);
 
-	if (p->plan.ladder == PLAN_CONDSTORE) {
-		struct imap_cmd *cmd = pull_command(p, IMAP_CMD_READ, 0, 0);
-		imap_cmd_add(cmd, "UID FETCH 1:%lu (UID FLAGS) (CHANGEDSINCE %llu)",
-			(unsigned long)p->plan.old_last, (unsigned long long)p->plan.since);
-		pull_send(p, cmd);
-		return;
-	}
 	do {
 		struct imap_cmd *cmd = pull_command(p, IMAP_CMD_READ, 0, 0);
-		last = plan_range_end(first, width, p->plan.old_last);
-		if (!last)
-			last = p->plan.old_last;
+		last = p->plan.old_last - first < width ? p->plan.old_last : first + width - 1;
 		imap_cmd_add(cmd, "UID FETCH %lu:%lu (UID FLAGS)", (unsigned long)first,
 			(unsigned long)last);
+		if (changed)
+			imap_cmd_add(cmd, " (CHANGEDSINCE %llu)", (unsigned long long)p->plan.since);
+		pull_asks(p, last - first + 1);
 		pull_send(p, cmd);
 		first = last + 1;
 	} while (last < p->plan.old_last);
@@ -509,6 +563,13 @@ static const struct row rows[ROWS] = {
 	{ "fill", false, due_fill, send_fill, recv_fetch },
 	{ "ids", false, due_ids, send_ids, recv_ids },
 };
+/* How many UIDs a command may name is limited, and how many there are is not known: SELECT tells. */
+static bool flies(struct pull *p)
+{
+	return rows[p->row].flies && (throttle_set_max(pull_sync(p)) == 0 || p->plan.uidnext > 0 ||
+		p->judged > 0 || !due_new(p));
+}
+
 /* Sends the next row and those that fly with it. */
 static void send_flight(struct pull *p)
 {
@@ -519,7 +580,7 @@ static void send_flight(struct pull *p)
 			rows[p->row].send(p);
 		}
 		p->row++;
-	} while (p->row < ROWS && rows[p->row].flies);
+	} while (p->row < ROWS && flies(p));
 }
 
 void pull_step(struct pull *p)

@@ -25,6 +25,7 @@ struct ask {
 	struct pull *pull;
 	struct ask *next;
 	uint32_t first, last;
+	uint32_t uids; /* that it asks for, where that is known */
 	unsigned row;
 };
 
@@ -45,6 +46,7 @@ struct pull {
 	bool sent[ROWS];
 	unsigned unanswered[ROWS];
 	bool refused[ROWS];   /* a command of this row was answered NO or BAD */
+	bool hasty;           /* and that was because of haste, or because it asked for too much at once */
 	struct ask *asks;
 	bool has_refusal;
 	enum imap_code refusal_code;

@@ -9,6 +9,7 @@ clauses and quirks (Q29). Lines that begin with "#:" tell how it is run and what
 	#: conf timeout = "2"		a line of the account, over those of CONF below
 	#: args work/INBOX		of `sync`, in every run
 	#: before 2 COMMAND		run by the shell before the second run, in the folder that holds mail/ and state/
+	#: later 2 90			from the second run on the clock is so many seconds ahead
 	#: err 2 TEXT			the second run's stderr holds TEXT (a regular expression); without number: any run's
 	#: no-err TEXT			no run's does
 	#: has INBOX 1 \\Seen,work mail 1	at the end the mailbox holds this UID with these flags ("-": none) and
@@ -65,7 +66,7 @@ class Head:
 		self.runs, self.exits, self.conf, self.args = 1, [], dict(CONF), []
 		self.errors, self.no_errors, self.boxes, self.files = [], [], {}, []
 		self.before, self.memory, self.whole, self.tls = {}, None, False, False
-		self.slow, self.breaks = None, False
+		self.slow, self.breaks, self.later = None, False, {}
 		with open(path, encoding="utf-8", errors="surrogateescape") as f:
 			for number, line in enumerate(f, 1):
 				m = re.match(r"#:\s+([a-z-]+)\s*(.*?)\s*$", line)
@@ -92,6 +93,10 @@ class Head:
 	def on_before(self, text):
 		number, command = text.split(None, 1)
 		self.before[int(number)] = command
+
+	def on_later(self, text):
+		number, seconds = text.split()
+		self.later[int(number)] = seconds
 
 	def on_err(self, text):
 		m = re.match(r"(?:(\d+)\s+)?(.*)", text)
@@ -191,9 +196,12 @@ class Test:
 			f.write("}\n")
 		os.chmod(self.dir + "/conf", 0o600)
 
-	def mailtide(self, *args, errors=subprocess.PIPE):
+	def mailtide(self, *args, errors=subprocess.PIPE, later=None):
 		env = {**os.environ, "ASAN_OPTIONS": "exitcode=99", "UBSAN_OPTIONS": "halt_on_error=1",
 			"XDG_STATE_HOME": self.dir, "TZ": "UTC"}
+		if later:
+			env["ASAN_OPTIONS"] += ":verify_asan_link_order=0"
+			env.update(LD_PRELOAD=BIN + "/time_preload.so", MAILTIDE_TEST_LATER=later)
 		return subprocess.Popen([PROGRAM, "-c", self.dir + "/conf", *args], env=env,
 			stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL)
 
@@ -201,7 +209,8 @@ class Test:
 		if number in self.head.before:
 			subprocess.run(self.head.before[number], shell=True, cwd=self.dir, check=True)
 		with open("%s/run%d.err" % (self.dir, number), "w+b") as f:
-			process = self.mailtide("sync", *self.head.args, errors=f)
+			later = [self.head.later[n] for n in sorted(self.head.later) if n <= number]
+			process = self.mailtide("sync", *self.head.args, errors=f, later=later and later[-1])
 			status = self.wait(process, number)
 			process.stdout.close()
 			f.seek(0)
