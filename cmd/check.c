@@ -31,6 +31,8 @@ static void worse(struct check *c, int status)
 
 static const char *mended_how(const char *what)
 {
+	if (strcmp(what, "stand-in missing") == 0)
+		return "comes with the next sync";
 	return strcmp(what, "missing") == 0 ? "written again" : "set right";
 }
 

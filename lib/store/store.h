@@ -49,6 +49,7 @@ enum store_mailbox_state {
 	STORE_MAILBOX_NOSELECT = 8,
 	STORE_MAILBOX_SUSPECT = 16, /* told something that needs a whole look (C8, S16): not skipped */
 	STORE_MAILBOX_MATCHING = 32, /* UIDVALIDITY changed: orphans wait for their new UIDs (S2) */
+	STORE_MAILBOX_STAND_INS = 64, /* a stand-in was shown in it */
 };
 struct store_mailbox {
 	uint32_t id;

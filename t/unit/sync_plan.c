@@ -137,6 +137,7 @@ static void test_ranges(void)
 
 static void test_bodies(void)
 {
+	enum { NONE = PLAN_BODY_NONE, STAND_IN = PLAN_BODY_STAND_IN, WHOLE = PLAN_BODY_WHOLE };
 	const int64_t now = 1000000000, day = 86400;
 	static const struct {
 		const char *what;
@@ -144,27 +145,38 @@ static void test_bodies(void)
 		int64_t age_days;
 		uint64_t size;
 		uint32_t flags;
-		bool wanted;
+		int wanted;
 	} cases[] = {
-		{ "all", { .max_size = 0 }, 9999, 1, 0, true },
-		{ "none", { .bodies = { .none = true } }, 0, 1, 0, false },
-		{ "newer: inside", { .bodies = { .newer_s = 30 * 86400 } }, 29, 1, 0, true },
-		{ "newer: outside", { .bodies = { .newer_s = 30 * 86400 } }, 31, 1, 0, false },
-		{ "smaller: below", { .bodies = { .smaller = 100 } }, 0, 99, 0, true },
-		{ "smaller: the size itself", { .bodies = { .smaller = 100 } }, 0, 100, 0, false },
-		{ "flagged", { .bodies = { .flagged = true } }, 0, 1, MAIL_FLAGGED, true },
-		{ "not flagged", { .bodies = { .flagged = true } }, 0, 1, MAIL_SEEN, false },
-		{ "unseen", { .bodies = { .unseen = true } }, 0, 1, 0, true },
-		{ "seen", { .bodies = { .unseen = true } }, 0, 1, MAIL_SEEN, false },
-		{ "both must hold", { .bodies = { .unseen = true, .flagged = true } }, 0, 1, 0, false },
-		{ "max-size itself", { .max_size = 100 }, 0, 100, 0, true },
-		{ "over max-size", { .max_size = 100 }, 0, 101, 0, false },
+		{ "all", { .max_size = 0 }, 9999, 1, 0, WHOLE },
+		{ "none", { .bodies = { .none = true } }, 0, 1, 0, NONE },
+		{ "newer: inside", { .bodies = { .newer_s = 30 * 86400 } }, 29, 1, 0, WHOLE },
+		{ "newer: outside", { .bodies = { .newer_s = 30 * 86400 } }, 31, 1, 0, NONE },
+		{ "smaller: below", { .bodies = { .smaller = 100 } }, 0, 99, 0, WHOLE },
+		{ "smaller: the size itself", { .bodies = { .smaller = 100 } }, 0, 100, 0, NONE },
+		{ "flagged", { .bodies = { .flagged = true } }, 0, 1, MAIL_FLAGGED, WHOLE },
+		{ "not flagged", { .bodies = { .flagged = true } }, 0, 1, MAIL_SEEN, NONE },
+		{ "unseen", { .bodies = { .unseen = true } }, 0, 1, 0, WHOLE },
+		{ "seen", { .bodies = { .unseen = true } }, 0, 1, MAIL_SEEN, NONE },
+		{ "both must hold", { .bodies = { .unseen = true, .flagged = true } }, 0, 1, 0, NONE },
+		{ "max-size itself", { .max_size = 100 }, 0, 100, 0, WHOLE },
+		{ "over max-size", { .max_size = 100 }, 0, 101, 0, STAND_IN },
+		{ "over max-size: leave out", { .max_size = 100, .large = CONF_LEAVE_OUT }, 0, 101, 0, NONE },
+		{ "over max-size, flagged", { .max_size = 100 }, 0, 101, MAIL_FLAGGED, WHOLE },
+		{ "over max-size, flagged: leave out", { .max_size = 100, .large = CONF_LEAVE_OUT }, 0, 101,
+			MAIL_FLAGGED, NONE },
+		{ "over max-size, but other rules do not want it",
+			{ .bodies = { .unseen = true }, .max_size = 100 }, 0, 101, MAIL_SEEN, NONE },
+		{ "the same, flagged", { .bodies = { .unseen = true }, .max_size = 100 }, 0, 101,
+			MAIL_SEEN | MAIL_FLAGGED, NONE },
+		{ "too old for a stand-in", { .bodies = { .newer_s = 86400 }, .max_size = 100 }, 2, 101, 0,
+			NONE },
+		{ "no body, no stand-in", { .bodies = { .none = true }, .max_size = 100 }, 0, 101, 0, NONE },
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-		ok(plan_wants_body(&cases[i].rules, now, now - cases[i].age_days * day, cases[i].size,
-			   cases[i].flags) == cases[i].wanted,
-			"bodies: %s", cases[i].what);
+		is_int(plan_body(&cases[i].rules, now, now - cases[i].age_days * day, cases[i].size,
+			       cases[i].flags),
+			cases[i].wanted, "bodies: %s", cases[i].what);
 }
 
 int main(void)
