@@ -108,7 +108,7 @@ static void tell_last(const struct standing *s)
 static void tell_held(const struct standing *s)
 {
 	char when[8] = "";
-	time_t t = (time_t)s->held_until;
+	time_t t = (time_t)s->held_until + 59; /* the minute that is told is over it */
 	struct buf visible;
 	struct tm tm;
 

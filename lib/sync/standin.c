@@ -170,7 +170,10 @@ static void on_answer(void *arg, const struct imap_resp *tagged)
 {
 	struct ask *ask = arg, **at;
 	struct standins *t = ask->of;
-	bool good = haul_visit_is_trusted(t->visit) && !haul_must_slow_down(t->visit->box->sync, tagged);
+	struct sync *s = t->visit->box->sync;
+	/* Refused because of haste: still owed, for the next run. */
+	bool heeded = throttle_answer(s, tagged) != THROTTLE_GO_ON;
+	bool good = haul_visit_is_trusted(t->visit) && !heeded && !haul_must_slow_down(s, tagged);
 
 	for (struct one **o = &t->ones, *one; (one = *o) != NULL;) {
 		bool mine = one->ask == ask;

@@ -132,7 +132,7 @@ static void end_run(struct sync *s, struct slice words)
 bool throttle_holds_back(struct sync *s)
 {
 	struct throttle *t = &s->throttle;
-	time_t until = (time_t)t->not_before;
+	time_t until = (time_t)t->not_before + 59; /* the minute that is told is over it */
 	struct err err = { 0 };
 	char when[8] = "";
 	struct tm tm;
