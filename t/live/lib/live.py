@@ -26,6 +26,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from tap import *
 from imapclient import Imap, Refused, quote
 
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))	# so that what was started is ended
+
 LETTERS = {"\\Draft": "D", "\\Flagged": "F", "$Forwarded": "P", "\\Answered": "R", "\\Seen": "S",
 	"\\Deleted": "T"}
 Row = collections.namedtuple("Row", "number uid flags size date path")
