@@ -171,15 +171,18 @@ static void on_answer(void *arg, const struct imap_resp *tagged)
 	struct ask *ask = arg, **at;
 	struct standins *t = ask->of;
 	struct sync *s = t->visit->box->sync;
-	/* Refused because of haste: still owed, for the next run. */
-	bool heeded = throttle_answer(s, tagged) != THROTTLE_GO_ON;
-	bool good = haul_visit_is_trusted(t->visit) && !heeded && !haul_must_slow_down(s, tagged);
+	enum throttle_verdict verdict = throttle_answer(s, tagged);
+	bool again = verdict == THROTTLE_AGAIN; /* refused because of haste */
+	bool good = haul_visit_is_trusted(t->visit) && verdict != THROTTLE_OVER &&
+		    (again || !haul_must_slow_down(s, tagged));
 
 	for (struct one **o = &t->ones, *one; (one = *o) != NULL;) {
 		bool mine = one->ask == ask;
 		if (mine)
 			one->ask = NULL;
-		if (!mine || (good && step_on(t, one, tagged))) {
+		if (mine && again && one->step == ONE_SET)
+			one->step = ONE_ALONE;
+		if (!mine || (good && (again || step_on(t, one, tagged)))) {
 			o = &one->next;
 			continue;
 		}
@@ -286,10 +289,12 @@ static void ask_set(struct standins *t)
 	struct buf text;
 	struct ask *ask;
 	struct imap_cmd *cmd = command(t, &ask);
+	unsigned max = throttle_set_max(t->visit->box->sync);
 
+	max = max == 0 || max > SET_MAX ? SET_MAX : max;
 	uids_init(&set);
 	buf_init(&text, 0);
-	while (uids_count(&set) < SET_MAX && t->count < ONES_MAX && !uids_is_empty(&t->wanted)) {
+	while (uids_count(&set) < max && t->count < ONES_MAX && !uids_is_empty(&t->wanted)) {
 		uint32_t uid = uids_next(&t->wanted, 1);
 		uids_remove_range(&t->wanted, uid, uid);
 		uids_add(&set, uid);
