@@ -213,6 +213,7 @@ static void put_off(struct haul *h, struct haul_ask *ask)
 			ask_again(h->visit.box, d->uid);
 		ask_again(h->visit.box, uids_next(&h->singles, 1));
 		ask_again(h->visit.box, uids_next(&h->postponed, 1));
+		ask_again(h->visit.box, standins_drop(h->standins));
 		free_doubts(h);
 	} else if (h->trusted) {
 		uids_add_all(&h->postponed, &ask->uids);
