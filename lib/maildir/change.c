@@ -94,6 +94,8 @@ int maildir_move(struct maildir *m, const char *folder, struct err *err)
 		if (move_once(m->root, from, to) == 0)
 			return 0;
 		int why = errno;
+		if (why == EEXIST)
+			return 2;
 		if (why != ENOENT)
 			return fail(m, why, "make", to, err);
 		if (faccessat(m->root, from, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
@@ -107,8 +109,11 @@ int maildir_move(struct maildir *m, const char *folder, struct err *err)
 
 struct maildir_stat maildir_stat_of(const struct stat *s)
 {
+	/* A server may date its mail to the year 9999; 64 bits of nanoseconds end in 2262. */
+	int64_t limit = INT64_MAX / 1000000000 - 1, at = s->st_mtim.tv_sec;
+	at = at > limit ? limit : at < -limit ? -limit : at;
 	return (struct maildir_stat){ s->st_dev, s->st_ino, (uint64_t)s->st_size,
-		(int64_t)s->st_mtim.tv_sec * 1000000000 + s->st_mtim.tv_nsec };
+		at * 1000000000 + s->st_mtim.tv_nsec };
 }
 
 int maildir_fill_stat(struct maildir *m, const char *path, struct maildir_stat *st)

@@ -109,17 +109,17 @@ int maildir_file_finish(struct maildir_file *f, const char *tmp_name, int64_t ti
 /* Frees; a file that was not finished is unlinked. Accepts NULL. */
 void maildir_file_free(struct maildir_file *f);
 
-/* Renames tmp_name to its place, whose folder is made where it is missing. Never overwrites: a file
- * in its place is -1. 0 done, 1 there was no such tmp file (and the caller looks whether the message
- * is in its place already), -1 failed. Fills *st where not NULL. */
+/* Renames tmp_name to its place, whose folder is made where it is missing. Never overwrites. 0
+ * done, 1 there was no such tmp file (and the caller looks whether the message is in its place
+ * already), 2 there is a file in its place, -1 failed. Fills *st where not NULL. */
 int maildir_place(struct maildir *m, const char *tmp_name, const struct maildir_name *to,
 	struct maildir_stat *st, struct err *err);
 /* Unlinks every file of ours in the tmp folder that `keep` (may be NULL) does not want.
  * For the start of a run, after the projection list was finished. */
 void maildir_sweep_tmp(struct maildir *m, bool (*keep)(void *arg, const char *tmp_name), void *arg);
 
-/* Changing files. 0 done, 1 the file is not there under the name `from`, -1 failed. A rename never
- * overwrites, and makes the folder of `to` where it is missing. */
+/* Changing files. 0 done, 1 the file is not there under the name `from`, 2 there is one under the name
+ * `to` (a synchronized or restored tree may hold both), -1 failed. A rename never overwrites, and makes the folder of `to` where it is missing. */
 int maildir_rename(struct maildir *m, const struct maildir_name *from,
 	const struct maildir_name *to, struct err *err);
 int maildir_unlink(struct maildir *m, const struct maildir_name *name, struct err *err);

@@ -116,12 +116,13 @@ static void free_projections(struct sync *s)
 	s->projection_count = 0;
 }
 
-static void tell_kept(struct sync *s, const struct store_projection *p)
+static void tell_kept(struct sync *s, const struct store_projection *p, int rc)
 {
 	for (struct box *box = s->boxes; box; box = box->next)
 		if (box->rec.id == p->mailbox)
 			account_note(s, SYNC_WARNING, box->rec.name,
-				p->kind == STORE_PLACE
+				rc == 3 ? "another file has the name of \"%s\": both are left as they are"
+				: p->kind == STORE_PLACE
 					? "\"%s\" was edited here: the whole message is here, the stand-in stays"
 					: "\"%s\" was edited here: the server's message is gone, the file stays",
 				buf_str(&p->base));
@@ -140,8 +141,8 @@ static void make_projections(struct sync *s)
 			account_fail(s, &err);
 			break;
 		}
-		if (rc == 2)
-			tell_kept(s, p);
+		if (rc > 1)
+			tell_kept(s, p, rc);
 		point("sync.after-projection");
 		if (s->made_count == s->made_size) {
 			s->made_size = s->made_size ? 2 * s->made_size : 256;

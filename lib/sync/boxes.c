@@ -419,7 +419,8 @@ void boxes_tell_missing(struct sync *s)
 		buf_init(&text, 0);
 		uids_print(&missing, 1, 200, &text);
 		if (!uids_is_empty(&missing))
-			account_note(s, SYNC_FAILURE, box->rec.name,
+			/* Where a pull is still due, they may have been expunged meanwhile: the next run knows. */
+			account_note(s, box->again ? SYNC_INFO : SYNC_FAILURE, box->rec.name,
 				"the server did not give the bodies of %llu messages (UID %s); they are asked "
 				"for again next time", (unsigned long long)uids_count(&missing), buf_str(&text));
 		buf_release(&text);

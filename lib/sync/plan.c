@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "sync/plan.h"
 
 /* Descriptors are short; a range of this many brings half a megabyte. */
@@ -57,6 +59,9 @@ enum plan_verdict plan_select(const struct store_mailbox *rec, const struct plan
 		return PLAN_NO_UIDS;
 	if (rec->uidvalidity == 0)
 		return PLAN_GO_ON;
+	/* Another mailbox under the same name, whatever its UIDVALIDITY (S2). */
+	if (sel->mailboxid && rec->mailboxid && strcmp(sel->mailboxid, rec->mailboxid) != 0)
+		return PLAN_RESET;
 	if (sel->uidvalidity != rec->uidvalidity)
 		return examined ? PLAN_CONFIRM : PLAN_RESET;
 	/* S16: what goes back at a SELECT was restored from a backup; its UIDs may be used again for

@@ -52,6 +52,7 @@ struct plan_selected {
 	bool has_exists, nomodseq;
 	uint32_t exists, uidnext; /* 0: not told */
 	uint64_t uidvalidity, highestmodseq;
+	const char *mailboxid; /* RFC 8474; NULL: not told */
 };
 enum plan_verdict {
 	PLAN_GO_ON,   /* the cache is of this mailbox */

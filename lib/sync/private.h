@@ -81,6 +81,7 @@ struct box {
 	struct uids refused; /* bodies that the server would not give in this run; told */
 	struct uids flagged_here; /* stand-ins that are to be wanted whole */
 	uint32_t match_after; /* up to this UID they are resolved */
+	uint32_t uidnext_hint; /* of an earlier pull of this run, for splitting */
 	bool rules_changed;  /* since the bodies owed were chosen: its messages are looked at anew */
 	uint32_t rules_after; /* up to this UID that is done */
 	struct sync_result result;
@@ -396,7 +397,7 @@ void batch_free(struct sync *s);
 
 /* project.c */
 /* Makes one projection come true. 0 done (or nothing is left to do), 2 the file to be removed was
- * edited here and stays, -1 the Maildir cannot be written. */
+ * edited here and stays, 3 another file has the name that it should get, -1 the Maildir cannot be written. */
 int project(struct store *store, struct maildir *maildir, const struct store_projection *p,
 	struct err *err);
 /* Writes a message's file from its body, to its shown place. */

@@ -112,22 +112,48 @@ static uint32_t merged(uint32_t was_shown, uint32_t shown, uint32_t has)
 	return (has | added) & ~removed;
 }
 
+/* A file of the new name is there already: a tree that another program synchronizes, or that came from a
+ * backup, may hold a message twice. The same mail is the same mail; another one stays, and is told. */
+static bool is_body(struct store *store, struct maildir *maildir, const struct maildir_name *name,
+	const struct store_message *m)
+{
+	return m->body && file_is_body(store, maildir, name, m->body, NULL) == 1;
+}
+
 /* No tmp file: it was placed before the crash. That it is nowhere now means that the user has moved
  * or deleted it since; what a power failure took is found by boot.c. */
-static int project_place(struct maildir *maildir, const struct store_projection *p,
-	const struct store_message *m, const char *folder, struct err *err)
+static int project_place(struct store *store, struct maildir *maildir,
+	const struct store_projection *p, const struct store_message *m, const char *folder,
+	struct err *err)
 {
 	struct maildir_name to;
 	char letters[8];
+	int rc;
 
 	shown_name(&to, letters, folder, m->base, m->shown.system, m->state & STORE_SHOWN_NEW);
 	if (maildir_folder_make(maildir, folder, err) < 0)
 		return -1;
-	return maildir_place(maildir, buf_str(&p->tmp), &to, NULL, err) < 0 ? -1 : 0;
+	rc = maildir_place(maildir, buf_str(&p->tmp), &to, NULL, err);
+	if (rc == 2)
+		return is_body(store, maildir, &to, m) ? 0 : 3;
+	return rc < 0 ? -1 : 0;
 }
 
-static int project_rename(struct maildir *maildir, const struct store_projection *p,
-	const struct store_message *m, const char *folder, struct err *err)
+static int rename_to(struct store *store, struct maildir *maildir, const struct store_message *m,
+	const struct maildir_name *from, const struct maildir_name *to, struct err *err)
+{
+	int rc = maildir_rename(maildir, from, to, err);
+
+	if (rc != 2)
+		return rc;
+	if (!is_body(store, maildir, from, m) || !is_body(store, maildir, to, m))
+		return 3;
+	return maildir_unlink(maildir, from, err);
+}
+
+static int project_rename(struct store *store, struct maildir *maildir,
+	const struct store_projection *p, const struct store_message *m, const char *folder,
+	struct err *err)
 {
 	const char *base = buf_str(&p->base);
 	struct maildir_name from, to;
@@ -138,8 +164,8 @@ static int project_rename(struct maildir *maildir, const struct store_projection
 
 	shown_name(&from, old_letters, folder, base, p->old_system, p->old_new);
 	shown_name(&to, letters, folder, base, m->shown.system, false);
-	rc = maildir_rename(maildir, &from, &to, err);
-	if (rc <= 0)
+	rc = rename_to(store, maildir, m, &from, &to, err);
+	if (rc != 1)
 		return rc;
 	err_clear(err);
 	rc = 0;
@@ -147,7 +173,8 @@ static int project_rename(struct maildir *maildir, const struct store_projection
 		has = mail_flags_from_letters(slice_of(from.letters), others);
 		mail_flags_letters(merged(p->old_system, m->shown.system, has), letters);
 		strcat(letters, others); /* Dovecot's keyword letters; lower case sorts behind */
-		rc = maildir_rename(maildir, &from, &to, err) < 0 ? -1 : 0;
+		rc = rename_to(store, maildir, m, &from, &to, err);
+		rc = rc == 1 ? 0 : rc;
 	} else if (err->cls != ERR_NONE) {
 		rc = -1;
 	}
@@ -193,8 +220,9 @@ static int project_remove(struct maildir *maildir, const struct store_projection
 
 /* The whole message comes in the place of its stand-in, with the flags that this has now; then the
  * stand-in goes. Between the two both are there, and made again the first finds nothing to do. */
-static int project_replace(struct maildir *maildir, const struct store_projection *p,
-	const struct store_message *m, const char *folder, struct err *err)
+static int project_replace(struct store *store, struct maildir *maildir,
+	const struct store_projection *p, const struct store_message *m, const char *folder,
+	struct err *err)
 {
 	struct maildir_name old, to;
 	struct maildir_scan scan = { 0 };
@@ -212,8 +240,12 @@ static int project_replace(struct maildir *maildir, const struct store_projectio
 		strcat(letters, others);
 		to.is_new = old.is_new && to.is_new;
 	}
-	if (maildir_folder_make(maildir, folder, err) < 0 ||
-		maildir_place(maildir, buf_str(&p->tmp), &to, NULL, err) < 0)
+	if (maildir_folder_make(maildir, folder, err) < 0)
+		goto out;
+	rc = maildir_place(maildir, buf_str(&p->tmp), &to, NULL, err);
+	if (rc == 2 && !is_body(store, maildir, &to, m))
+		rc = 3; /* then the stand-in stays */
+	if (rc < 0 || rc == 3)
 		goto out;
 	point("sync.between-stand-in-and-whole");
 	rc = found ? remove_if_ours(maildir, p, &old, err) : 0;
@@ -244,11 +276,11 @@ int project(struct store *store, struct maildir *maildir, const struct store_pro
 		/* A later change removed it: that one has its own entry. It does not know of a stand-in. */
 		rc = replaces(p) ? project_remove(maildir, p, box.folder, err) : 0;
 	else if (replaces(p))
-		rc = project_replace(maildir, p, &m, box.folder, err);
+		rc = project_replace(store, maildir, p, &m, box.folder, err);
 	else if (p->kind == STORE_PLACE)
-		rc = project_place(maildir, p, &m, box.folder, err);
+		rc = project_place(store, maildir, p, &m, box.folder, err);
 	else
-		rc = project_rename(maildir, p, &m, box.folder, err);
+		rc = project_rename(store, maildir, p, &m, box.folder, err);
 out:
 	store_mailbox_release(&box);
 	store_message_release(&m);

@@ -288,6 +288,35 @@ static uint32_t range_width(struct pull *p, uint32_t first, uint32_t uidnext)
 	return max > least ? max : least;
 }
 
+/* What an interrupted sync has brought above lastseen is not asked for again, but for its flags. */
+static void find_refresh(struct pull *p)
+{
+	store_known_uids(pull_sync(p)->store, p->visit.box->rec.id, &p->refresh);
+	if (p->plan.old_last > 0)
+		uids_remove_range(&p->refresh, 1, p->plan.old_last);
+	if (!uids_is_empty(&p->refresh))
+		send_fetch_set(p, &p->refresh, "(UID FLAGS)");
+}
+
+/* The range without what is known of it; false where that does not fit into a line. */
+static bool add_gaps(struct pull *p, struct imap_cmd *cmd, uint32_t first, uint32_t last)
+{
+	struct uids set;
+	struct buf text;
+	bool fits;
+
+	uids_init(&set);
+	buf_init(&text, 0);
+	uids_add_range(&set, first, last ? last : UID_MAX);
+	uids_remove_all(&set, &p->refresh);
+	fits = !uids_is_empty(&set) && uids_print(&set, 1, throttle_set_octets(pull_sync(p), descriptor(p)), &text) == 0;
+	if (fits)
+		imap_cmd_add(cmd, "UID FETCH %s %s", buf_str(&text), descriptor(p));
+	buf_release(&text);
+	uids_release(&set);
+	return fits;
+}
+
 static void send_new(struct pull *p)
 {
 	uint32_t first = p->plan.old_last + 1, last;
@@ -295,13 +324,16 @@ static void send_new(struct pull *p)
 
 	if (p->plan.old_last == UID_MAX)
 		return;
+	find_refresh(p);
 	do {
 		struct imap_cmd *cmd;
 		last = plan_range_end(first, width, p->plan.uidnext);
 		cmd = pull_command(p, IMAP_CMD_READ, first, last);
 		if (last || p->plan.uidnext > first)
 			pull_asks(p, (last ? last + 1 : p->plan.uidnext) - first);
-		if (last)
+		if (!uids_is_empty(&p->refresh) && add_gaps(p, cmd, first, last))
+			;
+		else if (last)
 			imap_cmd_add(cmd, "UID FETCH %lu:%lu %s", (unsigned long)first,
 				(unsigned long)last, descriptor(p));
 		else
@@ -358,6 +390,11 @@ static bool recv_select(struct pull *p)
 		box->rec.uidvalidity = p->sel.uidvalidity;
 		box->rec_changed = true;
 	}
+	if (p->mailboxid && strlen(p->mailboxid) <= 255 && !box->rec.mailboxid) {
+		box->rec.mailboxid = mem_copy(p->mailboxid);
+		box->rec_changed = true;
+	}
+	box->uidnext_hint = p->sel.uidnext;
 	if (p->plan.uidnext == 0)
 		p->plan.uidnext = p->sel.uidnext; /* where "new" has waited for it */
 	p->trusted = true;
@@ -466,8 +503,10 @@ static bool recv_old(struct pull *p)
 		uids_remove_range(&known, p->plan.old_last + 1, UID_MAX);
 	uids_remove_all(&known, &p->seen);
 	uids_add_all(&p->gone, &known);
-	if (!uids_is_empty(&known) && pull_known(p) != p->sel.exists)
+	if (!uids_is_empty(&known) && pull_known(p) != p->sel.exists) {
 		uids_remove_all(&p->gone, &known);
+		p->must_list = true; /* two errors may cancel each other in the numbers */
+	}
 	uids_release(&known);
 	return true;
 }
@@ -479,7 +518,7 @@ static bool due_list(struct pull *p)
 
 	if (!p->sel.has_exists || p->visit.box->rules.old_skip || s->options.dry_run)
 		return false;
-	return pull_known(p) != p->sel.exists;
+	return p->must_list || pull_known(p) != p->sel.exists;
 }
 
 static void send_list(struct pull *p)
@@ -611,7 +650,14 @@ static void pull_lost(struct visit *v)
 {
 	struct pull *p = (struct pull *)v;
 
-	if (p->state == PULL_ASKING)
+	if (p->state != PULL_ASKING)
+		return;
+	/* Each piece is true by itself: on a line that breaks every few seconds it is all the progress there is. */
+	p->drained = p->trusted;
+	p->state = PULL_ANSWERED;
+	if (p->trusted)
+		pull_pend(p);
+	else
 		pull_leave(p, BOX_TO_PULL);
 }
 
@@ -632,6 +678,8 @@ static void pull_free(struct visit *v)
 	uids_release(&p->wanted);
 	uids_release(&p->listed);
 	uids_release(&p->suspects);
+	uids_release(&p->refresh);
+	free(p->mailboxid);
 	free(p);
 }
 
@@ -665,6 +713,8 @@ void pull_start(struct box *box, struct link *link)
 	buf_init(&p->keywords, 0);
 	p->condstore = can_enable;
 	p->matching = box->rec.state & STORE_MAILBOX_MATCHING;
+	if (p->plan.uidnext == 0)
+		p->plan.uidnext = box->uidnext_hint;
 	p->known_before = store_mailbox_counts(s->store, box->rec.id).messages;
 	p->plan = plan_pull(&box->rec, &box->told, &means);
 	box->state = BOX_PULLING;

@@ -172,7 +172,7 @@ static void pull_finish(struct pull *p)
 		box->rec.state &= ~(uint32_t)STORE_MAILBOX_SUSPECT;
 	} else if (!box->rules.old_skip) {
 		box->rec.state &= ~(uint32_t)STORE_MAILBOX_WHOLE;
-		account_note(s, SYNC_WARNING, box->rec.name,
+		account_note(s, p->has_list ? SYNC_INFO : SYNC_FAILURE, box->rec.name,
 			"the server speaks of %lu messages and lists %llu; it is looked at again next time",
 			(unsigned long)p->sel.exists, (unsigned long long)known);
 	}
@@ -230,6 +230,10 @@ bool pull_apply(struct pull *p, unsigned limit)
 	raise_lastseen(p);
 	if (p->state != PULL_ANSWERED)
 		return false;
+	if (p->drained) {
+		pull_leave(p, BOX_TO_PULL);
+		return false;
+	}
 	if ((p->visit.box->rec.state & STORE_MAILBOX_MATCHING) && match_some(p->visit.box, &limit))
 		return true;
 	pull_finish(p);

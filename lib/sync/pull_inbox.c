@@ -4,6 +4,7 @@
 
 #include "sync/pull_private.h"
 
+#define UNTRUSTED_MAX 1000000u
 #define EMAILID_MAX 255 /* RFC 8474 section 7 */
 
 static void keep_identity(struct pull *p, const struct imap_resp *r, struct item *it)
@@ -23,15 +24,31 @@ static void keep_identity(struct pull *p, const struct imap_resp *r, struct item
 	if (!it->whole || it->uid <= p->plan.old_last)
 		return;
 	it->suspect = p->matching || match_suspects(pull_sync(p), it->date, it->size);
-	if (it->suspect && !it->has_id)
+	if (it->suspect && !it->has_id && !p->matching)
 		uids_add(&p->suspects, it->uid);
+}
+
+/* A date or a size that cannot be read must not hide the message: then it is of now, and of unknown size,
+ * which the haul settles. Flags alone are no descriptor (C8). */
+static bool is_descriptor(const struct imap_resp *r)
+{
+	return (r->fetch.items & IMAP_HAS_FLAGS) &&
+	       (r->fetch.items & (IMAP_HAS_DATE | IMAP_HAS_SIZE));
 }
 
 static void keep_item(struct pull *p, const struct imap_resp *r)
 {
-	const uint32_t whole = IMAP_HAS_DATE | IMAP_HAS_SIZE;
 	struct item *it;
 
+	/* Nothing is applied before the SELECT's OK; a server that never says it must not fill the memory. */
+	if (!p->trusted && p->count >= UNTRUSTED_MAX) {
+		struct err err;
+		err_set(&err, ERR_LATER, ERR_ACCOUNT,
+			"the server sent over %u messages of \"%s\" before it opened the mailbox", UNTRUSTED_MAX,
+			p->visit.box->rec.name);
+		account_fail(pull_sync(p), &err);
+		return;
+	}
 	if (p->count == p->size) {
 		p->size = p->size ? 2 * p->size : 64;
 		p->items = mem_grow(p->items, p->size, sizeof *p->items);
@@ -40,9 +57,9 @@ static void keep_item(struct pull *p, const struct imap_resp *r)
 	memset(it, 0, sizeof *it);
 	it->uid = r->fetch.uid;
 	it->system = r->fetch.flags.system;
-	it->whole = (r->fetch.items & whole) == whole;
-	it->date = r->fetch.date;
-	it->size = r->fetch.size;
+	it->whole = is_descriptor(r);
+	it->date = r->fetch.items & IMAP_HAS_DATE ? r->fetch.date : pull_sync(p)->now;
+	it->size = r->fetch.items & IMAP_HAS_SIZE ? r->fetch.size : 0;
 	it->keywords = (uint32_t)p->keywords.len;
 	for (size_t i = 0; i < r->fetch.flags.count; i++) {
 		buf_add_slice(&p->keywords, r->fetch.flags.keywords[i]);
@@ -56,7 +73,7 @@ static void keep_item(struct pull *p, const struct imap_resp *r)
 static void on_fetch(struct pull *p, const struct imap_resp *r)
 {
 	uint32_t uid = r->fetch.uid;
-	bool whole = (r->fetch.items & IMAP_HAS_DATE) && (r->fetch.items & IMAP_HAS_SIZE);
+	bool whole = is_descriptor(r);
 
 	if (!(r->fetch.items & IMAP_HAS_UID))
 		return; /* never applied by number (C8) */
@@ -69,11 +86,12 @@ static void on_fetch(struct pull *p, const struct imap_resp *r)
 		return;
 	if (uid <= p->plan.old_last)
 		uids_add(&p->seen, uid);
-	else if (!whole)
+	else if (!whole && !uids_has(&p->refresh, uid))
 		return; /* not a descriptor; if it was new, "new" brings one */
 	else if (!p->plan.ask_new && !uids_has(&p->wanted, uid))
 		return;
-	if (whole && (uid > p->plan.old_last || uids_has(&p->wanted, uid)))
+	if (whole && !uids_has(&p->refresh, uid) &&
+		(uid > p->plan.old_last || uids_has(&p->wanted, uid)))
 		uids_add(&p->fresh, uid);
 	keep_item(p, r);
 	if (p->trusted && p->count - p->applied >= BATCH_MESSAGES)
@@ -98,6 +116,11 @@ static void on_cond(struct pull *p, const struct imap_resp *r)
 	case IMAP_HIGHESTMODSEQ:
 		if (!p->trusted)
 			p->sel.highestmodseq = r->cond.code_number;
+		break;
+	case IMAP_MAILBOXID:
+		free(p->mailboxid);
+		p->mailboxid = mem_copy_slice(r->cond.code_text);
+		p->sel.mailboxid = p->mailboxid;
 		break;
 	case IMAP_NOMODSEQ:
 		p->sel.nomodseq = true;

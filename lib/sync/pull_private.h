@@ -62,7 +62,10 @@ struct pull {
 	struct uids wanted;   /* "fill": UIDs listed and not known */
 	struct uids listed;
 	struct uids suspects; /* "ids": UIDs whose Message-ID tells whether the store has their bodies */
-	bool has_list;
+	bool has_list, must_list;
+	bool drained;         /* the connection was lost: what had come is applied, then it is asked anew */
+	char *mailboxid;      /* told by the SELECT, or NULL */
+	struct uids refresh;  /* known UIDs above lastseen: an interrupted sync brought them */
 	bool matching;        /* every new message is looked for among those that we hold */
 	char descriptor[128];
 	uint64_t known_before; /* messages, as the pull began */

@@ -95,16 +95,16 @@ static void test_select(void)
 		struct plan_selected sel;
 		enum plan_verdict examined, selected;
 	} cases[] = {
-		{ "no UIDVALIDITY", { true, false, 10, 11, 0, 100 }, PLAN_NO_UIDS, PLAN_NO_UIDS },
-		{ "the same", { true, false, 10, 11, 7, 100 }, PLAN_GO_ON, PLAN_GO_ON },
-		{ "later", { true, false, 12, 14, 7, 110 }, PLAN_GO_ON, PLAN_GO_ON },
-		{ "another UIDVALIDITY", { true, false, 10, 11, 8, 100 }, PLAN_CONFIRM, PLAN_RESET },
-		{ "above 32 bits (Q78)", { true, false, 10, 11, 0x100000007, 100 }, PLAN_CONFIRM,
+		{ "no UIDVALIDITY", { true, false, 10, 11, 0, 100, NULL }, PLAN_NO_UIDS, PLAN_NO_UIDS },
+		{ "the same", { true, false, 10, 11, 7, 100, NULL }, PLAN_GO_ON, PLAN_GO_ON },
+		{ "later", { true, false, 12, 14, 7, 110, NULL }, PLAN_GO_ON, PLAN_GO_ON },
+		{ "another UIDVALIDITY", { true, false, 10, 11, 8, 100, NULL }, PLAN_CONFIRM, PLAN_RESET },
+		{ "above 32 bits (Q78)", { true, false, 10, 11, 0x100000007, 100, NULL }, PLAN_CONFIRM,
 			PLAN_RESET },
-		{ "a lower UIDNEXT", { true, false, 10, 10, 7, 100 }, PLAN_CONFIRM, PLAN_RESET },
-		{ "no UIDNEXT (Q71)", { true, false, 10, 0, 7, 100 }, PLAN_GO_ON, PLAN_GO_ON },
-		{ "a lower mod-sequence", { true, false, 10, 11, 7, 99 }, PLAN_CONFIRM, PLAN_RESET },
-		{ "no mod-sequences", { true, true, 10, 11, 7, 0 }, PLAN_GO_ON, PLAN_GO_ON },
+		{ "a lower UIDNEXT", { true, false, 10, 10, 7, 100, NULL }, PLAN_CONFIRM, PLAN_RESET },
+		{ "no UIDNEXT (Q71)", { true, false, 10, 0, 7, 100, NULL }, PLAN_GO_ON, PLAN_GO_ON },
+		{ "a lower mod-sequence", { true, false, 10, 11, 7, 99, NULL }, PLAN_CONFIRM, PLAN_RESET },
+		{ "no mod-sequences", { true, true, 10, 11, 7, 0, NULL }, PLAN_GO_ON, PLAN_GO_ON },
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
