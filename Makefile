@@ -119,7 +119,7 @@ matrix: deps-test
 # Runs on for as long as it is let: every cut, every kill, a hundred thousand messages.
 soak: deps-test
 	@$(MAKE) --no-print-directory -j$(JOBS) test-programs asan
-	MAILTIDE_SOAK=1 $(PROVE) t/live/*.t
+	SOAK=1 $(PROVE) t/live/*.t
 
 # make fuzz F=resp S=60: one fuzzer, so many seconds; without F all in turn. Needs clang.
 F = $(FUZZ_CORPORA)
