@@ -195,6 +195,7 @@ int sync_check(const struct conf_account *account, bool repair,
 		rc = maildir_sync(c.s.maildir, &err);
 	close_local(&c.s);
 	facts_release(&c.s);
+	throttle_release(&c.s);
 	free(c.moved);
 	free(c.lost);
 	if (rc == 0)

@@ -180,6 +180,7 @@ static void send_open(struct pull *p, bool plain)
 	struct imap *c = p->visit.link->imap;
 	struct imap_cmd *cmd = pull_command(p, IMAP_CMD_SELECT, 0, 0);
 
+	p->opened++;
 	imap_cmd_add(cmd, p->plan.examine ? "EXAMINE " : "SELECT ");
 	imap_cmd_add_string(cmd, slice_of(box->rec.wire), true);
 	if (!plain && p->plan.ladder == PLAN_QRESYNC)
@@ -518,7 +519,8 @@ static bool due_list(struct pull *p)
 
 	if (!p->sel.has_exists || p->visit.box->rules.old_skip || s->options.dry_run)
 		return false;
-	return p->must_list || pull_known(p) != p->sel.exists;
+	p->compared = !p->must_list && pull_known(p) == p->sel.exists;
+	return !p->compared;
 }
 
 static void send_list(struct pull *p)

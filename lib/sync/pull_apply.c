@@ -172,7 +172,7 @@ static void pull_finish(struct pull *p)
 		box->rec.state &= ~(uint32_t)STORE_MAILBOX_SUSPECT;
 	} else if (!box->rules.old_skip) {
 		box->rec.state &= ~(uint32_t)STORE_MAILBOX_WHOLE;
-		account_note(s, p->has_list ? SYNC_INFO : SYNC_FAILURE, box->rec.name,
+		account_note(s, p->has_list || p->late || p->opened > 1 ? SYNC_INFO : SYNC_FAILURE, box->rec.name,
 			"the server speaks of %lu messages and lists %llu; it is looked at again next time",
 			(unsigned long)p->sel.exists, (unsigned long long)known);
 	}

@@ -140,6 +140,8 @@ void pull_untagged(struct visit *v, const struct imap_resp *r)
 
 	if (p->state != PULL_ASKING)
 		return;
+	if (p->compared && (r->kind == IMAP_EXISTS || r->kind == IMAP_EXPUNGE || r->kind == IMAP_VANISHED))
+		p->late = true;
 	switch (r->kind) {
 	case IMAP_COND:
 		on_cond(p, r);

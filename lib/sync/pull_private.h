@@ -63,6 +63,9 @@ struct pull {
 	struct uids listed;
 	struct uids suspects; /* "ids": UIDs whose Message-ID tells whether the store has their bodies */
 	bool has_list, must_list;
+	unsigned opened;      /* later openings show a later moment */
+	bool compared;        /* the known UIDs were found to be as many as EXISTS */
+	bool late;            /* the mailbox changed after the numbers were compared */
 	bool drained;         /* the connection was lost: what had come is applied, then it is asked anew */
 	char *mailboxid;      /* told by the SELECT, or NULL */
 	struct uids refresh;  /* known UIDs above lastseen: an interrupted sync brought them */
