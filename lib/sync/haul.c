@@ -267,7 +267,7 @@ static void send_examine(struct haul *h)
 	struct sync *s = haul_sync(h);
 	struct haul_ask *ask;
 	struct imap_cmd *cmd = haul_command(h, IMAP_CMD_SELECT, &ask);
-	bool select = s->no_examine || h->visit.box->by_select;
+	bool select = s->no_examine || h->visit.box->by_select || link_is_plain(h->visit.link);
 
 	ask->is_select = true;
 	imap_cmd_add(cmd, select ? "SELECT " : "EXAMINE ");

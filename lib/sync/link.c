@@ -176,3 +176,12 @@ void visits_free(struct sync *s)
 		v->ops->free(v);
 	}
 }
+
+bool link_is_plain(const struct link *link)
+{
+	const struct imap *c = link->imap;
+
+	return !imap_has(c, IMAP_CAP_UIDPLUS) && !imap_has(c, IMAP_CAP_CONDSTORE) &&
+	       !imap_has(c, IMAP_CAP_QRESYNC) && !imap_has(c, IMAP_CAP_ESEARCH) &&
+	       !imap_has(c, IMAP_CAP_IMAP4REV2);
+}

@@ -221,6 +221,9 @@ enum maildir_layout local_layout(const struct conf_account *account);
 void link_options(const struct conf_account *account, struct imap_options *options);
 void link_open(struct link *link);
 void link_close(struct link *link); /* at once */
+/* A server of the oldest kind. imap4d's EXAMINE gives new mail UIDs, and the mailbox a UIDVALIDITY, that last
+ * until the next one; only SELECT writes them down (Q70). Nothing is lost by SELECT but \Recent. */
+bool link_is_plain(const struct link *link);
 void visits_free(struct sync *s);
 /* Gives the memory of a visit to the run. */
 void visit_add(struct visit *v, const struct visit_ops *ops, struct box *box, struct link *link);

@@ -708,7 +708,7 @@ void pull_start(struct box *box, struct link *link)
 		.condstore = can_enable,
 		.cold = s->options.cold,
 		.old_skip = box->rules.old_skip,
-		.no_examine = box->by_select || s->no_examine,
+		.no_examine = box->by_select || s->no_examine || link_is_plain(link),
 	};
 
 	visit_add(&p->visit, &ops, box, link);
