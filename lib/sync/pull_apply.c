@@ -29,6 +29,10 @@ static void apply_new(struct pull *p, struct store_message *m, const struct item
 		m->emailid = mem_copy_slice(
 			(struct slice){ p->keywords.data + it->emailid, it->emailid_len });
 	memcpy(m->message_id, it->message_id, sizeof m->message_id);
+	/* Blind: what arrives is wanted whatever `bodies` says, guarded by its size (S11). */
+	if (box->rules.bodies_at_once && p->plan.old_last > 0 &&
+		(box->rules.max_size == 0 || m->size <= box->rules.max_size))
+		m->state |= STORE_WANTED;
 	if (it->suspect) {
 		m->state |= STORE_UNMATCHED;
 		box->rec.state |= STORE_MAILBOX_MATCHING;

@@ -96,7 +96,7 @@ static void check_shipped(size_t i)
 	is_text(a->roles.trash, shipped[i].trash, "trash", name);
 	is_text(a->roles.junk, shipped[i].junk, "junk", name);
 	is_text(a->mailboxes[0], "*", "all mailboxes", name);
-	ok(!a->allow_cleartext && !a->send_id && a->match_bodies && !a->remove_gone,
+	ok(!a->allow_cleartext && !a->send_id && a->match_bodies,
 		"%s: nothing else", name);
 	conf_free(conf);
 }

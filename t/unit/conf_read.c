@@ -74,7 +74,7 @@ static void test_smallest(void)
 	ok(!rules.bodies.none && rules.bodies.newer_s == 0 && rules.bodies.smaller == 0 &&
 		!rules.bodies.flagged && !rules.bodies.unseen, "bodies = all");
 	is_int(rules.max_size, 64 << 20, "max-size");
-	ok(!a->remove_gone && a->match_bodies && !a->send_id, "on-removed-mailbox, match-bodies, id");
+	ok(a->match_bodies && !a->send_id, "match-bodies, id");
 	is_int(a->avoid_count, 0, "avoid");
 	is_int(a->max_commands, 400, "max-commands");
 	is_int(a->max_set_uids, 0, "max-set");
@@ -106,7 +106,7 @@ static void test_every_key(void)
 		"max-commands = 25\nmax-set = 1000\nmax-line = 4096\nmax-rate = 500K\n"
 		"match-bodies = no\nid = yes\ntrash = \"Deleted Items\"\nsent = \"Sent Items\"\n"
 		"drafts = Entwürfe\narchive = Archive\njunk = \"Junk Email\"\n"
-		"store-bodies = yes\non-removed-mailbox = remove\non-missing-mailbox = create\n"
+		"store-bodies = yes\non-removed-mailbox = keep\non-missing-mailbox = create\n"
 		"on-missing-source = skip\non-message-gone = skip\non-deleted = expunge\n"
 		"brake = \"25%\"\n}\n");
 	const struct conf_account *a = &conf->accounts[0];
@@ -142,7 +142,7 @@ static void test_every_key(void)
 	is_int(rules.bodies.smaller, 1024, "smaller");
 	ok(rules.bodies.flagged && rules.bodies.unseen, "flagged, unseen");
 	is_int(rules.max_size, 0, "max-size");
-	ok(a->remove_gone && !a->match_bodies && a->send_id, "on-removed-mailbox, match-bodies, id");
+	ok(!a->match_bodies && a->send_id, "match-bodies, id");
 	if (is_int(a->avoid_count, 3, "avoid")) {
 		is_str(a->avoid[1], "LITERAL+", "the second, upper case");
 		is_str(a->avoid[2], "NOTIFY", "one added");
