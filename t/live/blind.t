@@ -14,7 +14,7 @@ for i in range(3):
 with open(WORK + "/conf", "w") as f:
 	f.write('account "work" {\n host = "127.0.0.1"\n port = %d\n tls = "none"\n user = "ana"\n'
 		' password-command = "echo pass"\n maildir = "%s/mail"\n state = "%s/state"\n'
-		' mode = "blind"\n bodies = "none"\n max-size = "2K"\n large = "skip"\n}\n' % (server.port, WORK, WORK))
+		' bodies = "none"\n max-size = "2K"\n large = "skip"\n mailbox "*" {\n mode = "blind"\n }\n}\n' % (server.port, WORK, WORK))
 
 
 def sync():
