@@ -73,7 +73,6 @@ struct box {
 	bool by_select;    /* EXAMINE told another UIDVALIDITY: ask SELECT */
 	unsigned pulls;    /* how often it was pulled in this run */
 	bool again;        /* something showed that the pull must be done once more */
-	bool confirmed;    /* a SELECT in this run told rec.uidvalidity: bodies may be filed */
 	uint32_t haul_after; /* bodies up to this UID have been asked for in this run */
 	bool too_long;     /* a command of its pull asked for too many UIDs (Q47) */
 	bool hauling;
