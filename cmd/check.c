@@ -134,7 +134,7 @@ static void on_signal(void *arg)
 
 static void ask_server(struct check *c, const char *secret)
 {
-	static const struct sync_events events = { on_note, on_progress, on_result, on_done };
+	static const struct sync_events events = { on_note, on_progress, on_result, NULL, on_done };
 	struct sync_options options = { .account = c->account, .dry_run = true, .cold = true,
 		.secret = secret, .command = "check" };
 	struct io_signal *interrupt, *terminate;

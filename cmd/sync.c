@@ -260,7 +260,7 @@ static void allow_descriptors(const struct pass *p)
 
 static void begin(struct target *t)
 {
-	static const struct sync_events events = { on_note, on_progress, on_result, on_done };
+	static const struct sync_events events = { on_note, on_progress, on_result, NULL, on_done };
 	struct sync_options options = {
 		.account = t->account,
 		.profile = t->profile,

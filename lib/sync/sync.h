@@ -10,6 +10,7 @@
 
 #include "conf/conf.h"
 #include "io/io.h"
+#include "store/store.h"
 
 struct sync;
 
@@ -37,11 +38,27 @@ struct sync_result {
 	bool reset;                       /* UIDVALIDITY changed: cache emptied */
 };
 
+/* What became of an action of the queue, or with dry_run: that it would be sent. */
+enum sync_outcome {
+	SYNC_ACTION_PLANNED, /* dry_run */
+	SYNC_ACTION_DONE,
+	SYNC_ACTION_FAILED,  /* told by a note, too; the reason stays in the store */
+	SYNC_ACTION_UNKNOWN, /* R10: done or not, nobody can tell; the same */
+	SYNC_ACTION_LOCAL,   /* R4: the server keeps no such flag; it stays here */
+};
+struct sync_action {
+	uint64_t number;
+	const char *verb, *mailbox;
+	enum sync_outcome outcome;
+	const char *reason; /* NULL: none */
+};
+
 /* Every callback may come only from the loop. `mailbox` is the decoded name or NULL. */
 struct sync_events {
 	void (*note)(void *arg, enum sync_note kind, const char *mailbox, const char *text);
 	void (*progress)(void *arg, const struct sync_progress *p); /* at most ten times a second */
 	void (*result)(void *arg, const struct sync_result *r);     /* only where something happened */
+	void (*acted)(void *arg, const struct sync_action *a);      /* NULL is fine */
 	void (*done)(void *arg, int exit_status);                   /* last; sync_free may be called */
 };
 
@@ -50,6 +67,7 @@ struct sync_options {
 	const struct conf_profile *profile; /* or NULL */
 	const char *const *mailboxes;       /* names; count 0: all that the configuration chooses */
 	size_t mailbox_count;
+	bool no_push, no_pull; /* only brings; only replays the queue */
 	bool dry_run; /* connects and asks, changes nothing on either side */
 	bool cold;    /* for `check --server`: asks for every flag, whatever the server says of changes */
 	bool remake;  /* a Maildir that is gone may be made again (check --repair) */
@@ -64,6 +82,19 @@ struct sync *sync_new(struct io *io, const struct sync_options *options,
 /* Ends soon and in order: what has arrived is committed, nothing new is asked for (SIGTERM). */
 void sync_stop(struct sync *s);
 void sync_free(struct sync *s);
+
+/* The queue's file is taken up into the store (R1): local numbers are given, bodies of scripts' lines are
+ * copied to STATE/outgoing, and the Maildir shows what the actions will do. Local work, done when it returns:
+ * 0; 1 where another process holds the account's lock, which then does it between two of its steps; -1 with *err
+ * (what is in the file is safe in any case). Lines that cannot be done are told by `note`, and held or failed in
+ * the store with their reason. `command`: for the lock. */
+int sync_fold(const struct conf_account *account, const char *command,
+	void (*note)(void *arg, enum sync_note kind, const char *mailbox, const char *text), void *arg,
+	struct err *err);
+/* Up to which number the file was taken up, says the store; an action up to it without a record is done. */
+uint64_t sync_folded(struct store *store);
+/* The message that an append has made, for "@N"; also of one that is done. 0: none. */
+uint64_t sync_made_by(struct store *store, uint64_t action);
 
 /* `mailtide check`: compares the store with the Maildir, and with `repair` makes the Maildir what
  * the store says, again: missing files are written, names set right. Foreign files are reported and
