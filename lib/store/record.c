@@ -93,7 +93,7 @@ struct slice store_tally_encode(struct store *s, const struct store_tally *t)
 	p = store_put_u64(p, t->counts.owed_octets);
 	p = store_put_u64(p, t->counts.unseen);
 	p = store_put_u64(p, t->uids);
-	p = store_put_u64(p, t->orphans);
+	p = store_put_u64(p, t->apart);
 	return record_end(s, p);
 }
 
@@ -107,7 +107,7 @@ bool store_tally_decode(struct slice in, struct store_tally *t)
 	got.counts.owed_octets = take_u64(&f);
 	got.counts.unseen = take_u64(&f);
 	got.uids = take_u64(&f);
-	got.orphans = take_u64(&f);
+	got.apart = take_u64(&f);
 	if (!f.bad)
 		*t = got;
 	return !f.bad;
@@ -179,8 +179,8 @@ struct slice store_message_encode(struct store *s, const struct store_message *m
 
 	store_flags_number(s, &m->flags);
 	store_flags_number(s, &m->shown);
-	uint8_t *p = record_begin(s, 128 + store_flags_size(&m->flags) + store_flags_size(&m->shown) + base_len +
-		text_size(m->emailid));
+	uint8_t *p = record_begin(s, 128 + store_flags_size(&m->flags) +
+		store_flags_size(&m->shown) + base_len + text_size(m->emailid));
 	*p++ = bits;
 	p = store_put_u16(p, m->state);
 	p = store_put_u32(p, m->mailbox);
