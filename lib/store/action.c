@@ -17,7 +17,7 @@ void store_action_release(struct store_action *a)
 	mail_flags_release(&a->add);
 	mail_flags_release(&a->remove);
 	uids_release(&a->others);
-	free(a->sha256);
+	free(a->text);
 	free(a->reason);
 	store_action_init(a);
 }

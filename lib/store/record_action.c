@@ -8,7 +8,7 @@ enum { ACTION_APPENDS = 1, ACTION_INTENT = 2 };
 static uint32_t bits_of(const struct store_action *a)
 {
 	uint32_t bits = 0;
-	if (a->size != 0 || a->date != 0 || a->sha256 != NULL)
+	if (a->size != 0 || a->date != 0 || a->text != NULL)
 		bits |= ACTION_APPENDS;
 	if (a->uidvalidity != 0 || a->uidnext != 0 || a->step != 0 || a->since != 0 ||
 	    a->looks != 0 || a->others.count != 0)
@@ -19,7 +19,7 @@ static uint32_t bits_of(const struct store_action *a)
 static size_t size_of(const struct store_action *a)
 {
 	return 128 + store_flags_size(&a->add) + store_flags_size(&a->remove) +
-		text_size(a->sha256) + 8 * a->others.count + text_size(a->reason);
+		text_size(a->text) + 8 * a->others.count + text_size(a->reason);
 }
 
 static uint8_t *put_intent(uint8_t *p, const struct store_action *a)
@@ -58,7 +58,7 @@ struct slice store_action_encode(struct store *s, const struct store_action *a)
 	if ((bits & ACTION_APPENDS) != 0) {
 		p = store_put_u64(p, a->size);
 		p = store_put_u64(p, (uint64_t)a->date);
-		p = put_str(p, a->sha256);
+		p = put_str(p, a->text);
 	}
 	if ((bits & ACTION_INTENT) != 0)
 		p = put_intent(p, a);
@@ -127,7 +127,7 @@ bool store_action_decode(struct store *s, struct slice in, struct store_action *
 	if ((bits & ACTION_APPENDS) != 0) {
 		a->size = take_u64(&f);
 		a->date = (int64_t)take_u64(&f);
-		a->sha256 = copy_or_null(take_text(&f));
+		a->text = copy_or_null(take_text(&f));
 	}
 	if ((bits & ACTION_INTENT) != 0)
 		take_intent(&f, a);

@@ -104,7 +104,7 @@
  *    3 u32 verb      7 u32 options     11 u32 attempts   15 u32 mailbox   19 u32 to
  *   23 u64 message  31 u64 blocked by
  *   39 flags to add, flags to remove, as in a message
- *   then, with bit 1: u64 size, i64 date, u16 length, sha256
+ *   then, with bit 1: u64 size, i64 date, u16 length, text
  *   then, with bit 2: u64 uidvalidity, u32 uidnext, u32 step, i64 since, u32 looks,
  *                      u32 count, count times u32 first, u32 last
  *   reason text

@@ -96,6 +96,7 @@ enum store_message_state {
 	STORE_WANTED = 64,      /* its body was asked for by name: no rule takes that back */
 	STORE_ORPHAN = 128,     /* its UID went with its UIDVALIDITY: waits for a new one (S2); uid is 0 */
 	STORE_HERE = 256,       /* made here (append, copy): not on the server yet; uid is 0 */
+	STORE_OURS = 512,       /* an action of ours gave it its UID: no other action can have made it (R10) */
 };
 struct store_message {
 	uint64_t number;
@@ -228,7 +229,8 @@ struct store_action {
 	uint64_t size;           /* append: octets to send */
 	int64_t date;            /* append: delivery date */
 	struct mail_flags add, remove;
-	char *sha256;            /* append: of what is sent; NULL. "" comes back as NULL, here and in `reason` */
+	char *text;              /* append: SHA-256 of what is sent, in hex; rename: the new name. "" comes back as
+	                          * NULL, here and in `reason` */
 	uint64_t blocked_by;     /* it failed because that action failed (R9); 0 */
 	char *reason;            /* the server's own words, or ours; NULL */
 	/* The intent, told in the session in which it was noted. */
@@ -262,6 +264,8 @@ enum store_part_state {
 	STORE_PART_COPIED = 2, /* move: the copy is there, the source still to go */
 	STORE_PART_LOCAL = 4,  /* R4: stays here, shown but never sent */
 	STORE_PART_SUSPECT = 8,
+	STORE_PART_MADE = 16,   /* of the message that a copy makes */
+	STORE_PART_UPLOAD = 32, /* its source is gone, the body that we hold is appended (R12) */
 };
 struct store_part {
 	uint64_t action, message; /* from 1 */

@@ -195,7 +195,33 @@ static void replace_stand_in(const struct store_message *m, struct buf *base, st
 	p->file_mtime_ns = m->file_mtime_ns;
 }
 
-void batch_show(struct sync *s, struct store_message *m, const struct maildir_stat *st)
+/* Its name must not be one that it had before: the entry that removes that file may be made once more
+ * after a crash. */
+static void name_file(struct sync *s, const struct store_message *m, const struct maildir_stat *st,
+	struct buf *base)
+{
+	maildir_base_name(m->date, m->number, store_id(s->store), st->size, base);
+	if (m->base && strcmp(buf_str(base), m->base) == 0)
+		buf_add_str(base, ",again");
+}
+
+static void set_shown(struct sync *s, struct store_message *m, const struct maildir_stat *st,
+	const struct shown *w)
+{
+	m->state &= ~(uint32_t)(STORE_BODY_OWED | STORE_BODY_FAILED | STORE_SHOWN_NEW | STORE_STAND_IN);
+	m->state |= STORE_SHOWN | (w->flags.system == 0 ? STORE_SHOWN_NEW : 0) |
+		    (m->body ? 0 : STORE_STAND_IN);
+	m->shown_mailbox = w->mailbox;
+	mail_flags_copy(&m->shown, &w->flags);
+	m->device = st->device;
+	m->inode = st->inode;
+	m->file_size = st->size;
+	m->file_mtime_ns = st->mtime_ns;
+	m->run = s->run;
+}
+
+void batch_show_as(struct sync *s, struct store_message *m, const struct maildir_stat *st,
+	const struct shown *w)
 {
 	struct store_projection p;
 	struct buf base;
@@ -203,28 +229,20 @@ void batch_show(struct sync *s, struct store_message *m, const struct maildir_st
 
 	store_projection_init(&p);
 	buf_init(&base, 0);
-	maildir_base_name(m->date, m->number, store_id(s->store), st->size, &base);
-	if (m->state & STORE_SHOWN)
+	if (m->state & STORE_SHOWN) {
+		maildir_base_name(m->date, m->number, store_id(s->store), st->size, &base);
 		replace_stand_in(m, &base, &p);
-	else
+		p.mailbox = m->shown_mailbox;
+	} else {
+		name_file(s, m, st, &base);
 		buf_add_slice(&p.base, buf_slice(&base));
+		p.mailbox = w->mailbox;
+	}
 	free(m->base);
 	m->base = buf_take(&base);
-	m->state &= ~(uint32_t)(STORE_BODY_OWED | STORE_BODY_FAILED | STORE_SHOWN_NEW | STORE_STAND_IN);
-	m->state |= STORE_SHOWN | (m->flags.system == 0 ? STORE_SHOWN_NEW : 0) |
-		    (m->body ? 0 : STORE_STAND_IN);
-	m->shown_mailbox = m->mailbox;
-	mail_flags_copy(&m->shown, &m->flags);
-	m->device = st->device;
-	m->inode = st->inode;
-	m->file_size = st->size;
-	m->file_mtime_ns = st->mtime_ns;
-	m->run = s->run;
-	store_message_put(s->store, m);
-
+	set_shown(s, m, st, w);
 	p.kind = STORE_PLACE;
 	p.message = m->number;
-	p.mailbox = m->mailbox;
 	if (m->body)
 		project_tmp_name(m->number, tmp);
 	else
@@ -232,6 +250,21 @@ void batch_show(struct sync *s, struct store_message *m, const struct maildir_st
 	buf_add_str(&p.tmp, tmp);
 	batch_project(s, &p);
 	s->written += st->size;
+}
+
+/* What is hidden by a pending action gets no file; the one in tmp is swept. */
+void batch_show(struct sync *s, struct store_message *m, const struct maildir_stat *st)
+{
+	struct shown w;
+
+	shown_init(&w);
+	show_wanted(s->store, m, &w);
+	if (w.visible)
+		batch_show_as(s, m, st, &w);
+	else
+		m->state &= ~(uint32_t)(STORE_BODY_OWED | STORE_BODY_FAILED);
+	store_message_put(s->store, m);
+	shown_release(&w);
 }
 
 /* Records of projections that were made. In a transaction. */
@@ -242,41 +275,55 @@ void batch_strike(struct sync *s)
 	s->made_count = 0;
 }
 
-void batch_commit(struct sync *s)
+bool batch_begin(struct sync *s)
 {
 	struct err err = { 0 };
 
 	if (store_begin(s->store, &err) < 0) {
 		s->store_failed = true;
 		account_fail(s, &err);
-		return;
+		return false;
 	}
 	note_run(s);
+	return true;
+}
+
+bool batch_end(struct sync *s)
+{
+	boxes_put(s);
+	facts_put(s);
+	batch_strike(s);
+	point("sync.before-batch");
+	store_commit(s->store, on_commit, s);
+	point("sync.after-batch");
+	/* Nothing was agreed: the Maildir stays as it is, and what is in memory is not believed any more. */
+	if (s->store_failed)
+		free_projections(s);
+	else
+		make_projections(s);
+	return !s->store_failed;
+}
+
+void batch_commit(struct sync *s)
+{
+	if (!batch_begin(s))
+		return;
 	boxes_put_new(s);
 	arrivals_flush(s);
 	for (struct arrival *a = s->arrived; a; a = arrival_next(a))
 		arrival_file(a);
 	apply_pulls(s);
 	apply_rules(s);
-	boxes_put(s);
-	facts_put(s);
-	batch_strike(s);
 	if (s->options.dry_run) {
+		boxes_put(s);
 		store_abort(s->store);
 		free_projections(s);
 	} else {
-		point("sync.before-batch");
-		store_commit(s->store, on_commit, s);
-		point("sync.after-batch");
+		batch_end(s);
 	}
 	if (s->arrived_count > 0)
 		s->failures = 0; /* it moves: a cut now is a new one */
 	arrivals_free(s);
-	/* Nothing was agreed: the Maildir stays as it is, and what is in memory is not believed any more. */
-	if (s->store_failed)
-		free_projections(s);
-	else
-		make_projections(s);
 	account_mark(s);
 }
 

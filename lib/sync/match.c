@@ -157,12 +157,7 @@ static void adopt(struct box *box, const struct store_message *n, uint64_t orpha
 	memcpy(o.message_id, n->message_id, sizeof o.message_id);
 	if (n->emailid && !o.emailid)
 		o.emailid = mem_copy(n->emailid);
-	if ((o.state & STORE_SHOWN) && o.shown.system != o.flags.system) {
-		batch_project_shown(s, STORE_RENAME, &o);
-		o.state &= ~(uint32_t)STORE_SHOWN_NEW;
-	}
-	if (o.state & STORE_SHOWN)
-		mail_flags_copy(&o.shown, &o.flags);
+	show_update(s, &o);
 	box_owe(box, &o); /* it may show a stand-in */
 	store_message_put(s->store, &o);
 	store_message_release(&o);

@@ -381,7 +381,26 @@ void match_message_id(struct slice header, uint8_t id[16]);
 /* In a transaction: resolves what is UNMATCHED and then drops orphans; true where more is left. */
 bool match_some(struct box *box, unsigned *limit);
 
+/* show.c: what the Maildir should hold of a message. */
+struct shown {
+	bool visible;
+	uint32_t mailbox;
+	struct mail_flags flags;
+};
+void shown_init(struct shown *w);
+void shown_release(struct shown *w);
+/* Agreed with the pending actions applied in order. */
+void show_wanted(struct store *store, const struct store_message *m, struct shown *w);
+/* In a transaction: the record's shown part follows, with projections; *m is not put. */
+void show_update(struct sync *s, struct store_message *m);
+/* The same for a message of the store, which is put. */
+void show_number(struct sync *s, uint64_t number);
+
 /* batch.c */
+/* A transaction of its own: what mailboxes are, facts and projections made are written with it, and the
+ * projections put since are made after its commit. False: it failed, and the run with it. */
+bool batch_begin(struct sync *s);
+bool batch_end(struct sync *s);
 bool batch_is_due(const struct sync *s);
 void batch_commit(struct sync *s);
 bool batch_is_empty(const struct sync *s);
@@ -393,6 +412,9 @@ void batch_project_shown(struct sync *s, enum store_projection_kind kind,
 /* The message's file lies in tmp under project_tmp_name: from now on it is shown, with a projection that
  * places it. Fills in what the record says of the file, and puts it. */
 void batch_show(struct sync *s, struct store_message *m, const struct maildir_stat *st);
+/* The same where it is known how it is to be shown; the record is not put. */
+void batch_show_as(struct sync *s, struct store_message *m, const struct maildir_stat *st,
+	const struct shown *w);
 /* Strikes off the projections that were made. */
 void batch_strike(struct sync *s);
 void batch_free(struct sync *s);

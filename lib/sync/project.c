@@ -151,9 +151,10 @@ static int rename_to(struct store *store, struct maildir *maildir, const struct 
 	return maildir_unlink(maildir, from, err);
 }
 
+/* `folder` is where it was shown; a move that is pending or done takes it to another one. */
 static int project_rename(struct store *store, struct maildir *maildir,
 	const struct store_projection *p, const struct store_message *m, const char *folder,
-	struct err *err)
+	const char *to_folder, struct err *err)
 {
 	const char *base = buf_str(&p->base);
 	struct maildir_name from, to;
@@ -163,7 +164,7 @@ static int project_rename(struct store *store, struct maildir *maildir,
 	int rc;
 
 	shown_name(&from, old_letters, folder, base, p->old_system, p->old_new);
-	shown_name(&to, letters, folder, base, m->shown.system, false);
+	shown_name(&to, letters, to_folder, base, m->shown.system, m->state & STORE_SHOWN_NEW);
 	rc = rename_to(store, maildir, m, &from, &to, err);
 	if (rc != 1)
 		return rc;
@@ -173,6 +174,7 @@ static int project_rename(struct store *store, struct maildir *maildir,
 		has = mail_flags_from_letters(slice_of(from.letters), others);
 		mail_flags_letters(merged(p->old_system, m->shown.system, has), letters);
 		strcat(letters, others); /* Dovecot's keyword letters; lower case sorts behind */
+		to.is_new = to.is_new && from.is_new;
 		rc = rename_to(store, maildir, m, &from, &to, err);
 		rc = rc == 1 ? 0 : rc;
 	} else if (err->cls != ERR_NONE) {
@@ -222,7 +224,7 @@ static int project_remove(struct maildir *maildir, const struct store_projection
  * stand-in goes. Between the two both are there, and made again the first finds nothing to do. */
 static int project_replace(struct store *store, struct maildir *maildir,
 	const struct store_projection *p, const struct store_message *m, const char *folder,
-	struct err *err)
+	const char *to_folder, struct err *err)
 {
 	struct maildir_name old, to;
 	struct maildir_scan scan = { 0 };
@@ -233,14 +235,14 @@ static int project_replace(struct store *store, struct maildir *maildir,
 
 	if (!found && err->cls != ERR_NONE)
 		goto out;
-	shown_name(&to, letters, folder, m->base, m->shown.system, m->state & STORE_SHOWN_NEW);
+	shown_name(&to, letters, to_folder, m->base, m->shown.system, m->state & STORE_SHOWN_NEW);
 	if (found) {
 		has = mail_flags_from_letters(slice_of(old.letters), others);
 		mail_flags_letters(merged(p->old_system, m->shown.system, has), letters);
 		strcat(letters, others);
 		to.is_new = old.is_new && to.is_new;
 	}
-	if (maildir_folder_make(maildir, folder, err) < 0)
+	if (maildir_folder_make(maildir, to_folder, err) < 0)
 		goto out;
 	rc = maildir_place(maildir, buf_str(&p->tmp), &to, NULL, err);
 	if (rc == 2 && !is_body(store, maildir, &to, m))
@@ -260,11 +262,21 @@ static bool replaces(const struct store_projection *p)
 	return p->kind == STORE_PLACE && p->file_mtime_ns != 0;
 }
 
+/* The record shows nothing any more: a later change removed the file, and has its own entry, which does not
+ * know of a stand-in, nor of a folder that the file was not yet moved from. */
+static int project_unshown(struct maildir *maildir, const struct store_projection *p, const char *folder,
+	struct err *err)
+{
+	if (p->kind == STORE_PLACE && !replaces(p))
+		return 0;
+	return project_remove(maildir, p, folder, err);
+}
+
 int project(struct store *store, struct maildir *maildir, const struct store_projection *p,
 	struct err *err)
 {
 	struct store_message m;
-	struct store_mailbox box = { 0 };
+	struct store_mailbox box = { 0 }, to = { 0 };
 	int rc = 0;
 
 	store_message_init(&m);
@@ -273,16 +285,18 @@ int project(struct store *store, struct maildir *maildir, const struct store_pro
 	if (p->kind == STORE_REMOVE)
 		rc = project_remove(maildir, p, box.folder, err);
 	else if (!store_message_get(store, p->message, &m) || !(m.state & STORE_SHOWN))
-		/* A later change removed it: that one has its own entry. It does not know of a stand-in. */
-		rc = replaces(p) ? project_remove(maildir, p, box.folder, err) : 0;
+		rc = project_unshown(maildir, p, box.folder, err);
+	else if (!store_mailbox_get(store, m.shown_mailbox, &to))
+		rc = 0;
 	else if (replaces(p))
-		rc = project_replace(store, maildir, p, &m, box.folder, err);
+		rc = project_replace(store, maildir, p, &m, box.folder, to.folder, err);
 	else if (p->kind == STORE_PLACE)
-		rc = project_place(store, maildir, p, &m, box.folder, err);
+		rc = project_place(store, maildir, p, &m, to.folder, err);
 	else
-		rc = project_rename(store, maildir, p, &m, box.folder, err);
+		rc = project_rename(store, maildir, p, &m, box.folder, to.folder, err);
 out:
 	store_mailbox_release(&box);
+	store_mailbox_release(&to);
 	store_message_release(&m);
 	return rc;
 }

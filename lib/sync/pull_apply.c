@@ -44,8 +44,8 @@ static void apply_new(struct pull *p, struct store_message *m, const struct item
 	store_message_put(s->store, m);
 }
 
-/* The Maildir follows: shown becomes agreed, and where that changes the file's name, a projection
- * says so. Nobody's pending change is overwritten: the file is renamed by the difference (project.c). */
+/* The Maildir follows. Nobody's change of the file's name is overwritten: it is renamed by the difference
+ * (project.c). */
 static void apply_flags(struct pull *p, struct store_message *m, const struct mail_flags *flags)
 {
 	struct box *box = p->visit.box;
@@ -54,13 +54,7 @@ static void apply_flags(struct pull *p, struct store_message *m, const struct ma
 	mail_flags_copy(&m->flags, flags);
 	if (!(m->state & STORE_UNMATCHED))
 		box_owe(box, m);
-	if (m->state & STORE_SHOWN) {
-		if (m->shown.system != flags->system) {
-			batch_project_shown(s, STORE_RENAME, m);
-			m->state &= ~(uint32_t)STORE_SHOWN_NEW;
-		}
-		mail_flags_copy(&m->shown, flags);
-	}
+	show_update(s, m);
 	box->result.flagged++;
 	store_message_put(s->store, m);
 }

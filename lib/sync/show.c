@@ -1,0 +1,137 @@
+/* Show: what the Maildir should hold of a message. Shown = agreed with the pending actions applied in
+ * order (design: three states), computed anew whenever either changes. So an action shows at once,
+ * survives a sync that knows nothing of it, and vanishes again when it fails or is dropped.
+ *
+ * A message that was made here (STORE_HERE) is shown as long as the action that makes it is pending.
+ * Creating, deleting and renaming of mailboxes show when the server has agreed. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "queue/queue.h"
+#include "sync/private.h"
+
+static void apply_flags(struct mail_flags *flags, const struct store_action *a)
+{
+	flags->system = (flags->system | a->add.system) & ~a->remove.system;
+	for (size_t i = 0; i < a->add.count; i++)
+		mail_flags_add(flags, slice_of(a->add.keywords[i]));
+	for (size_t i = 0; i < a->remove.count; i++)
+		mail_flags_remove(flags, slice_of(a->remove.keywords[i]));
+}
+
+static void apply(struct shown *w, const struct store_message *m, const struct store_action *a)
+{
+	switch ((enum queue_verb)a->verb) {
+	case QUEUE_FLAG:
+		apply_flags(&w->flags, a);
+		break;
+	case QUEUE_MOVE:
+		apply_flags(&w->flags, a);
+		w->mailbox = a->to;
+		break;
+	case QUEUE_APPEND:
+		w->visible = true;
+		break;
+	case QUEUE_COPY:
+		if (m->state & STORE_HERE)
+			w->visible = true;
+		break;
+	case QUEUE_EXPUNGE:
+		w->visible = false;
+		break;
+	default:
+		break;
+	}
+}
+
+void shown_init(struct shown *w)
+{
+	w->visible = false;
+	w->mailbox = 0;
+	mail_flags_init(&w->flags);
+}
+
+void shown_release(struct shown *w)
+{
+	mail_flags_release(&w->flags);
+}
+
+void show_wanted(struct store *store, const struct store_message *m, struct shown *w)
+{
+	struct store_action a;
+	uint64_t action = 0;
+
+	w->visible = !(m->state & STORE_HERE);
+	w->mailbox = m->mailbox;
+	mail_flags_copy(&w->flags, &m->flags);
+	if (!store_pending_next(store, m->number, 0, &action))
+		return;
+	store_action_init(&a);
+	do {
+		if (store_action_get(store, action, &a))
+			apply(w, m, &a);
+	} while (store_pending_next(store, m->number, action, &action));
+	store_action_release(&a);
+}
+
+/* Its file goes; what was in it is in the store, or can be fetched again. */
+static void hide(struct sync *s, struct store_message *m)
+{
+	batch_project_shown(s, STORE_REMOVE, m);
+	if (m->state & STORE_STAND_IN)
+		standin_lose(m);
+	else
+		m->state &= ~(uint32_t)(STORE_SHOWN | STORE_SHOWN_NEW);
+}
+
+/* From the body that we hold. */
+static void write_file(struct sync *s, struct store_message *m, const struct shown *w)
+{
+	struct maildir_stat st;
+	struct err err = { 0 };
+
+	if (project_to_tmp(s->store, s->maildir, m, &st, &err) < 0) {
+		account_fail(s, &err);
+		return;
+	}
+	batch_show_as(s, m, &st, w);
+}
+
+static void change(struct sync *s, struct store_message *m, const struct shown *w)
+{
+	if (m->shown.system != w->flags.system || m->shown_mailbox != w->mailbox)
+		batch_project_shown(s, STORE_RENAME, m);
+	if (m->shown.system != w->flags.system)
+		m->state &= ~(uint32_t)STORE_SHOWN_NEW;
+	m->shown_mailbox = w->mailbox;
+	mail_flags_copy(&m->shown, &w->flags);
+}
+
+void show_update(struct sync *s, struct store_message *m)
+{
+	struct shown w;
+
+	shown_init(&w);
+	show_wanted(s->store, m, &w);
+	if ((m->state & STORE_SHOWN) && w.visible)
+		change(s, m, &w);
+	else if (m->state & STORE_SHOWN)
+		hide(s, m);
+	else if (w.visible && m->body && !(m->state & (STORE_BODY_OWED | STORE_UNMATCHED)))
+		write_file(s, m, &w);
+	else if (w.visible && !m->body && (m->state & STORE_STAND_IN))
+		m->state |= STORE_BODY_OWED; /* it was hidden */
+	shown_release(&w);
+}
+
+void show_number(struct sync *s, uint64_t number)
+{
+	struct store_message m;
+
+	store_message_init(&m);
+	if (store_message_get(s->store, number, &m)) {
+		show_update(s, &m);
+		store_message_put(s->store, &m);
+	}
+	store_message_release(&m);
+}
