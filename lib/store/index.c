@@ -1,6 +1,6 @@
 /* What is derived from a message: the indexes by UID, by base name, of owed bodies, of what may be
- * the same mail, of orphans, of what was made here, and the references to the body. A put compares what the old record had
- * with what the new one has, and changes only what differs. */
+ * the same mail, of orphans, of what was made here, and the references to the body. A put compares what
+ * the old record had with what the new one has, and changes only what differs. */
 #include "store/store_private.h"
 
 uint64_t store_index_number(struct slice value)

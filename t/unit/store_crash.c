@@ -41,6 +41,19 @@ static void run(const char *command)
 		diag("%s failed", line);
 }
 
+/* An action of that number with a part for the message, in the same transaction. */
+static void put_action(struct store *s, uint64_t number, uint64_t message)
+{
+	struct store_part p = { .action = number, .message = message };
+	struct store_action a;
+	store_action_init(&a);
+	a.number = number;
+	a.state = STORE_ACTION_WAITING;
+	store_action_put(s, &a);
+	store_part_put(s, &p);
+	store_action_release(&a);
+}
+
 static void put_message(struct store *s, uint32_t mailbox, uint32_t uid, size_t octets)
 {
 	char base[32], *data = malloc(octets + 1);
@@ -59,6 +72,7 @@ static void put_message(struct store *s, uint32_t mailbox, uint32_t uid, size_t 
 		store_body_flush(b);
 	m.body = store_body_finish(b, hash, NULL);
 	store_message_put(s, &m);
+	put_action(s, uid, m.number);
 	store_message_release(&m);
 }
 
@@ -72,6 +86,18 @@ static uint32_t make_mailbox(struct store *s)
 	uint32_t id = m.id;
 	store_mailbox_release(&m);
 	return id;
+}
+
+static bool has_action(struct store *s, uint64_t number, uint64_t message)
+{
+	struct store_part p;
+	struct store_action a;
+	uint64_t action = 0;
+	store_action_init(&a);
+	bool found = store_action_get(s, number, &a) && store_part_get(s, number, message, &p) &&
+		store_pending_next(s, message, 0, &action) && action == number;
+	store_action_release(&a);
+	return found;
 }
 
 /* How many messages there are, if everything that belongs to each is there too; else -1. */
@@ -92,9 +118,11 @@ static int count_whole(struct store *s, uint32_t mailbox)
 		snprintf(base, sizeof base, "base%u", uid);
 		wrong += !store_message_by_base(s, base, &m) || m.number != number;
 		wrong += !store_alike_next(s, 0, 0, number - 1, &m) || m.number != number;
+		wrong += !has_action(s, uid, number);
 	}
 	store_message_release(&m);
 	wrong += store_mailbox_counts(s, mailbox).messages != (uint64_t)count;
+	wrong += store_action_counts(s).waiting != (uint64_t)count;
 	return wrong == 0 ? count : -1;
 }
 

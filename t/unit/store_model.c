@@ -1,5 +1,5 @@
-/* Random operations on mailboxes, messages and bodies, against a model in plain arrays; at random
- * the transaction is committed, aborted, or the store opened again. */
+/* Random operations on mailboxes, messages, bodies, actions and their parts, against a model in plain
+ * arrays; at random the transaction is committed, aborted, or the store opened again. */
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +15,9 @@
 #define SIZES 6
 #define SIZE_STEP 777
 #define ROUNDS 400
+#define ACTIONS 20
+#define PART_MESSAGES 10
+#define PART_STATES 5
 
 struct model_message {
 	bool there;
@@ -26,8 +29,14 @@ struct model_message {
 	uint8_t message_id; /* all its octets */
 	bool label;
 };
+struct model_action {
+	uint32_t state; /* 0: not there */
+	uint32_t attempts;
+	uint32_t parts[PART_MESSAGES + 1]; /* by message: 0 not there, else 1 + place in `part_states` */
+};
 static struct model {
 	uint64_t last;
+	struct model_action actions[ACTIONS + 1]; /* by number */
 	struct model_message messages[MESSAGES + 1]; /* by number */
 	uint64_t bodies[BODIES];                     /* by seed; 0 not there */
 } now, before;
@@ -41,6 +50,8 @@ static const int64_t dates[] = { 0, 1, -1, INT64_MAX, INT64_MIN };
 #define X255 X63 X63 X63 X63 "xxx"
 static const char *const emailids[] = { NULL, "M1", "M12", "M", X255, X255 "x", X255 "y", "" };
 #define EMAILIDS ((int)(sizeof emailids / sizeof *emailids))
+static const uint32_t part_states[PART_STATES] = { 0, STORE_PART_FAILED, STORE_PART_COPIED,
+	STORE_PART_LOCAL, STORE_PART_FAILED | STORE_PART_SUSPECT };
 static uint64_t random_state = 88172645463325252u;
 
 static uint32_t pick(uint32_t below)
@@ -111,14 +122,14 @@ static bool base_is_free(int base)
 
 static void change(struct model_message *m)
 {
-	uint32_t what = pick(11), uid = 1 + pick(UIDS), mailbox = mailboxes[pick(MAILBOXES)];
+	uint32_t what = pick(12), uid = 1 + pick(UIDS), mailbox = mailboxes[pick(MAILBOXES)];
 	int base = (int)pick(1000);
 	if (what == 0)
 		m->uid = 0;
 	if (what == 1 && uid_is_free(mailbox, uid)) {
 		m->mailbox = mailbox;
 		m->uid = uid;
-		m->state &= ~(uint32_t)STORE_ORPHAN;
+		m->state &= ~(uint32_t)(STORE_ORPHAN | STORE_HERE);
 	}
 	if (what == 2)
 		m->state ^= 1u << pick(7);
@@ -130,8 +141,8 @@ static void change(struct model_message *m)
 		m->body = now.bodies[pick(BODIES)];
 	if (what == 6)
 		m->size = pick(SIZES) * SIZE_STEP;
-	if (what == 7) {
-		m->state |= STORE_ORPHAN;
+	if (what == 7 || what == 11) {
+		m->state |= what == 7 ? STORE_ORPHAN : STORE_HERE;
 		m->uid = 0;
 		m->mailbox = pick(4) == 0 ? mailbox : m->mailbox;
 	}
@@ -176,9 +187,45 @@ static void put_message(struct store *s, uint64_t number)
 	store_message_release(&out);
 }
 
+static void put_action(struct store *s, uint64_t number)
+{
+	struct model_action *m = &now.actions[number];
+	struct store_action a;
+	store_action_init(&a);
+	m->state = 1 + pick(STORE_ACTION_LOCAL);
+	m->attempts = pick(3);
+	a.number = number;
+	a.state = (enum store_action_state)m->state;
+	a.attempts = m->attempts;
+	store_action_put(s, &a);
+	store_action_release(&a);
+}
+
+static void operate_on_actions(struct store *s)
+{
+	uint64_t number = 1 + pick(ACTIONS), message = 1 + pick(PART_MESSAGES);
+	struct model_action *m = &now.actions[number];
+	uint32_t what = pick(8);
+	if (what == 0) {
+		store_action_delete(s, number);
+		*m = (struct model_action){ 0 };
+	} else if (what == 1) {
+		store_part_delete(s, number, message);
+		m->parts[message] = 0;
+	} else if (what < 4) {
+		put_action(s, number);
+	} else {
+		struct store_part p = { .action = number, .message = message, .uid = pick(3) };
+		m->parts[message] = 1 + pick(PART_STATES);
+		p.state = part_states[m->parts[message] - 1];
+		store_part_put(s, &p);
+	}
+}
+
 static void operate(struct store *s)
 {
 	uint32_t what = pick(10);
+	operate_on_actions(s);
 	if (what == 0)
 		put_body(s, pick(BODIES));
 	if (what < 3 && now.last < MESSAGES) {
@@ -279,20 +326,23 @@ static int check_emailid(struct store *s, int emailid)
 	return wrong;
 }
 
-static int check_orphans(struct store *s, uint32_t mailbox)
+/* Orphans or messages made here. */
+static int check_apart(struct store *s, uint32_t mailbox, uint32_t apart)
 {
+	bool (*next)(struct store *, uint32_t, uint64_t, struct store_message *) =
+		apart == STORE_HERE ? store_here_next : store_orphan_next;
 	struct store_message got;
 	uint64_t after = 0;
 	int wrong = 0;
 	store_message_init(&got);
 	for (uint64_t i = 1; i <= now.last; i++) {
 		const struct model_message *m = &now.messages[i];
-		if (!m->there || m->mailbox != mailbox || (m->state & STORE_ORPHAN) == 0)
+		if (!m->there || m->mailbox != mailbox || (m->state & apart) == 0)
 			continue;
-		wrong += !store_orphan_next(s, mailbox, after, &got) || got.number != i;
+		wrong += !next(s, mailbox, after, &got) || got.number != i;
 		after = i;
 	}
-	wrong += store_orphan_next(s, mailbox, after, &got);
+	wrong += next(s, mailbox, after, &got);
 	store_message_release(&got);
 	return wrong;
 }
@@ -305,7 +355,8 @@ static int check_mailbox(struct store *s, uint32_t mailbox)
 	uint32_t half = 1 + pick(UIDS), below = 0, uid = 0;
 	for (uint64_t i = 1; i <= now.last; i++) {
 		const struct model_message *m = &now.messages[i];
-		if (!m->there || m->mailbox != mailbox || (m->state & STORE_ORPHAN) != 0)
+		if (!m->there || m->mailbox != mailbox ||
+		    (m->state & (STORE_ORPHAN | STORE_HERE)) != 0)
 			continue;
 		bool is_owed = (m->state & STORE_BODY_OWED) != 0 && m->uid != 0;
 		want.messages++;
@@ -357,11 +408,72 @@ static int check_bodies(struct store *s)
 	return wrong;
 }
 
+static int check_parts(struct store *s, uint64_t action)
+{
+	const struct model_action *m = &now.actions[action];
+	struct store_part got;
+	uint64_t after = 0, count = 0;
+	int wrong = 0;
+	for (uint64_t i = 1; i <= PART_MESSAGES; i++) {
+		wrong += store_part_get(s, action, i, &got) != (m->parts[i] != 0);
+		if (m->parts[i] == 0)
+			continue;
+		wrong += !store_part_next(s, action, after, &got) || got.message != i ||
+			got.action != action || got.state != part_states[m->parts[i] - 1];
+		after = i;
+		count++;
+	}
+	wrong += store_part_next(s, action, after, &got);
+	return wrong + (store_part_count(s, action) != count);
+}
+
+static int check_pending(struct store *s, uint64_t message)
+{
+	uint64_t after = 0, got;
+	int wrong = 0;
+	for (uint64_t i = 1; i <= ACTIONS; i++) {
+		uint32_t part = now.actions[i].parts[message];
+		if (part == 0 || (part_states[part - 1] & STORE_PART_FAILED) != 0)
+			continue;
+		wrong += !store_pending_next(s, message, after, &got) || got != i;
+		after = i;
+	}
+	wrong += store_is_pending(s, message) != (after != 0);
+	return wrong + store_pending_next(s, message, after, &got);
+}
+
+static int check_actions(struct store *s)
+{
+	uint64_t want[STORE_ACTION_LOCAL + 1] = { 0 }, after = 0;
+	struct store_action_counts c = store_action_counts(s);
+	struct store_action got;
+	int wrong = 0;
+	store_action_init(&got);
+	for (uint64_t i = 1; i <= ACTIONS; i++) {
+		const struct model_action *m = &now.actions[i];
+		wrong += check_parts(s, i) + (store_action_get(s, i, &got) != (m->state != 0));
+		if (m->state == 0)
+			continue;
+		wrong += !store_action_next(s, after, &got) || got.number != i ||
+			got.state != m->state || got.attempts != m->attempts;
+		want[m->state]++;
+		after = i;
+	}
+	wrong += store_action_next(s, after, &got);
+	for (uint64_t i = 1; i <= PART_MESSAGES; i++)
+		wrong += check_pending(s, i);
+	store_action_release(&got);
+	return wrong + (c.waiting != want[1] || c.intent != want[2] || c.failed != want[3] ||
+		c.held != want[4] || c.unknown != want[5] || c.local != want[6]);
+}
+
 static int check(struct store *s)
 {
-	int wrong = check_messages(s) + check_bodies(s);
+	int wrong = check_messages(s) + check_bodies(s) + check_actions(s);
 	for (int i = 0; i < MAILBOXES; i++)
-		wrong += check_mailbox(s, mailboxes[i]) + check_orphans(s, mailboxes[i]);
+		wrong += check_mailbox(s, mailboxes[i]) +
+			check_apart(s, mailboxes[i], STORE_ORPHAN) +
+			check_apart(s, mailboxes[i], STORE_HERE);
 	for (int i = 0; i < DATES * SIZES; i++)
 		wrong += check_alike(s, i / SIZES, (uint64_t)(i % SIZES) * SIZE_STEP);
 	for (int i = 1; i < EMAILIDS; i++)
