@@ -184,6 +184,10 @@ static const struct {
 		"or one of \\Trash, \\Archive, \\Junk, not \"move \\Sent\"" },
 	{ IN("on-deleted = 'move \\'\n"),
 		"F:6: the quote ' has no end on its line" },
+	{ IN("on-deleted = \"move \\Trash\"\n"),
+		"F:6: \"\\T\" means nothing; text with \\ stands in single quotes" },
+	{ IN("on-deleted = \"move \\trash\"\n"),
+		"F:6: \"on-deleted\" holds a control character" },
 	{ IN("on-deleted = \"move inbox\"\n"), "F:6: \"on-deleted\" must be \"move\" and a mailbox "
 		"other than INBOX, not \"move inbox\"" },
 	{ IN("expunge-emulation = never\n"),
