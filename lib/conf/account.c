@@ -306,6 +306,8 @@ static void init_defaults(struct conf_account *a, const char *name)
 		.max_commands = 400,
 		.max_line_bytes = 8000,
 		.match_bodies = true,
+		.expunge_emulation = true,
+		.look_again_s = 3,
 		.own = { .pattern = mem_copy("*") },
 	};
 }
@@ -367,6 +369,8 @@ void conf_account_release(struct conf_account *a)
 	free(a->roles.drafts);
 	free(a->roles.archive);
 	free(a->roles.junk);
+	free(a->missing_use);
+	free(a->deleted_to);
 	free(a->own.pattern);
 	release_sections(a->sections, a->section_count);
 	for (size_t i = 0; i < a->profile_count; i++) {

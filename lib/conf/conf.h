@@ -28,6 +28,13 @@ enum conf_large {
 	CONF_LEAVE_OUT, /* its descriptor only; no file */
 };
 
+/* What replaying the queue does where the mailbox that an action goes to is missing (R12). */
+enum conf_on_missing { CONF_MISSING_CREATE, CONF_MISSING_SKIP, CONF_MISSING_ABORT, CONF_MISSING_USE };
+/* The same for a message that is gone from its mailbox; UPLOAD appends the body that we hold. */
+enum conf_on_gone { CONF_GONE_SKIP, CONF_GONE_ABORT, CONF_GONE_UPLOAD };
+/* What becomes of a message that the user deleted (M7). */
+enum conf_on_deleted { CONF_DELETED_EXPUNGE, CONF_DELETED_FLAG, CONF_DELETED_MOVE };
+
 /* The modes of S11, each a word for some of the rules below. */
 enum conf_mode {
 	CONF_NORMAL,      /* what the keys say */
@@ -107,6 +114,17 @@ struct conf_account {
 	bool match_bodies;       /* take a body from the store by Message-ID, date, size (S12), yes */
 	bool send_id;            /* the ID command (Q82), no */
 	struct conf_roles roles;
+	enum conf_on_missing on_missing_mailbox; /* create */
+	char *missing_use;         /* CONF_MISSING_USE: the mailbox's decoded name; else NULL */
+	bool missing_source_abort; /* on-missing-source: skip | abort, skip */
+	enum conf_on_gone on_message_gone; /* skip */
+	enum conf_on_deleted on_deleted;   /* expunge */
+	/* CONF_DELETED_MOVE: the mailbox's decoded name, or exactly "\\Trash", "\\Archive" or "\\Junk":
+	 * the account's mailbox with that task, see struct conf_roles; else NULL */
+	char *deleted_to;
+	bool expunge_emulation;  /* the five steps of R7 where there is no UIDPLUS, yes */
+	bool conflict_server;    /* on-flag-conflict: the server's newer change wins (R15), no */
+	double look_again_s;     /* between two looks for an upload that may yet appear (R10), 3 */
 	char *state;             /* expanded */
 	double timeout_s;        /* quiet waits on the network, 60 */
 	struct conf_section own; /* pattern "*"; ask conf_rules what holds */

@@ -225,21 +225,6 @@ static int take_store_bodies(struct conf_taking *t)
 	return take_only("yes", t);
 }
 
-static int take_on_missing_mailbox(struct conf_taking *t)
-{
-	return take_only("create", t);
-}
-
-static int take_on_missing(struct conf_taking *t)
-{
-	return take_only("skip", t);
-}
-
-static int take_on_deleted(struct conf_taking *t)
-{
-	return take_only("expunge", t);
-}
-
 static int take_on_removed_mailbox(struct conf_taking *t)
 {
 	return take_only("keep", t);
@@ -283,10 +268,6 @@ const struct conf_key conf_account_keys[] = {
 	{ "on-new-mailbox", take_on_new_mailbox, 0 },
 	{ "store-bodies", take_store_bodies, 0 },
 	{ "on-removed-mailbox", take_on_removed_mailbox, 0 },
-	{ "on-missing-mailbox", take_on_missing_mailbox, 0 },
-	{ "on-missing-source", take_on_missing, 0 },
-	{ "on-message-gone", take_on_missing, 0 },
-	{ "on-deleted", take_on_deleted, 0 },
 	{ "brake", take_brake, 0 },
 	{ NULL, NULL, 0 },
 };
@@ -295,5 +276,6 @@ const struct conf_key *const conf_key_tables[] = {
 	conf_section_keys,
 	conf_account_keys,
 	conf_server_keys,
+	conf_replay_keys,
 	NULL,
 };

@@ -33,6 +33,7 @@ struct conf_key {
  * defaults. */
 extern const struct conf_key conf_account_keys[]; /* keys.c */
 extern const struct conf_key conf_server_keys[];  /* keys_server.c */
+extern const struct conf_key conf_replay_keys[];  /* keys_replay.c */
 extern const struct conf_key conf_section_keys[]; /* keys_rules.c */
 /* All that an account may hold; NULL ends the list. */
 extern const struct conf_key *const conf_key_tables[];

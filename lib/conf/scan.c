@@ -1,5 +1,6 @@
 #include "conf/scan.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +200,13 @@ static bool is_nul_escape(const char *p, const char *end)
 	return n > 0;
 }
 
+/* libconfuse makes "\T" a plain "T": 'move \Trash' in the wrong quotes would be a mailbox "Trash",
+ * and a password with a backslash another one. */
+static bool is_idle_escape(const char *p)
+{
+	return isalpha((unsigned char)p[1]) && strchr("abefnrtvx", p[1]) == NULL;
+}
+
 /* Finds the quote that ends the text; *close points at it. A text ends on its line, or else each
  * missing quote would be told somewhere far below; backslash and line end go on. */
 static int find_close(struct scan *s, const char **close)
@@ -209,6 +217,9 @@ static int find_close(struct scan *s, const char **close)
 		if (*p == '\\' && p + 1 < s->end) {
 			if (quote == '"' && is_nul_escape(p, s->end))
 				return fail(s, s->line, "a value cannot hold a NUL");
+			if (quote == '"' && is_idle_escape(p))
+				return fail(s, s->line, "\"%.2s\" means nothing; "
+					"text with \\ stands in single quotes", p);
 			p++;
 		} else if (quote == '"' && *p == '$' && p + 1 < s->end && p[1] == '{' &&
 			check_variable(s, p) != 0) {

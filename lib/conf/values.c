@@ -30,23 +30,29 @@ struct unit {
 	uint64_t times;
 };
 
+/* How often the unit's text stands for one; 0: it is none of them. */
+static uint64_t times_of(const char *text, const struct unit *units)
+{
+	for (const struct unit *u = units; u->name != NULL; u++) {
+		if (strcasecmp(text, u->name) == 0)
+			return u->times;
+	}
+	return 0;
+}
+
 /* A number and one of the units, the product at most `max`. */
 static bool take_units(const char *text, const struct unit *units, uint64_t max, uint64_t *out)
 {
-	uint64_t n;
+	uint64_t n, times;
 	const char *rest;
 
 	if (!take_digits(text, &n, &rest))
 		return false;
-	for (const struct unit *u = units; u->name != NULL; u++) {
-		if (strcasecmp(rest, u->name) != 0)
-			continue;
-		if (n > max / u->times)
-			return false;
-		*out = n * u->times;
-		return true;
-	}
-	return false;
+	times = times_of(rest, units);
+	if (times == 0 || n > max / times)
+		return false;
+	*out = n * times;
+	return true;
 }
 
 bool conf_value_number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
@@ -96,6 +102,31 @@ bool conf_value_timeout(const char *text, double *timeout_s)
 	if (!take_units(text, units, 86400, &n) || n == 0)
 		return false;
 	*timeout_s = (double)n;
+	return true;
+}
+
+bool conf_value_pause(const char *text, double *pause_s)
+{
+	static const struct unit units[] = { { "", 1 }, { "s", 1 }, { "m", 60 }, { NULL, 0 } };
+	uint64_t whole, part = 0, parts = 1, times;
+	const char *rest;
+	double pause;
+
+	if (!take_digits(text, &whole, &rest))
+		return false;
+	if (*rest == '.') {
+		const char *digits = rest + 1;
+
+		if (!take_digits(digits, &part, &rest) || rest - digits > 6)
+			return false;
+		for (; digits < rest; digits++)
+			parts *= 10;
+	}
+	times = times_of(rest, units);
+	pause = ((double)whole + (double)part / (double)parts) * (double)times;
+	if (times == 0 || pause > 600)
+		return false;
+	*pause_s = pause;
 	return true;
 }
 

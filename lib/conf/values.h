@@ -15,6 +15,8 @@ bool conf_value_size(const char *text, uint64_t *bytes);
 bool conf_value_age(const char *text, int64_t *age_s);
 /* "60", "60s", "2m", "1h": 1 second to a day. */
 bool conf_value_timeout(const char *text, double *timeout_s);
+/* "3", "0.5", "3s", "1.5m": 0 to 600 seconds. */
+bool conf_value_pause(const char *text, double *pause_s);
 /* "25%", 0 to 100. */
 bool conf_value_percent(const char *text, unsigned *percent);
 /* yes, true, on | no, false, off. */

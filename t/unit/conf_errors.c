@@ -157,14 +157,47 @@ static const struct {
 	/* keys of later versions */
 	{ IN("store-bodies = \"no\"\n"),
 		"F:6: \"store-bodies\": only \"yes\" is supported by this version" },
-	{ IN("on-missing-mailbox = \"use Archive\"\n"),
-		"F:6: \"on-missing-mailbox\": only \"create\" is supported by this version" },
-	{ IN("on-missing-source = abort\n"),
-		"F:6: \"on-missing-source\": only \"skip\" is supported by this version" },
-	{ IN("on-message-gone = upload\n"),
-		"F:6: \"on-message-gone\": only \"skip\" is supported by this version" },
-	{ IN("on-deleted = \"move Trash\"\n"),
-		"F:6: \"on-deleted\": only \"expunge\" is supported by this version" },
+	{ IN("on-missing-mailbox = use\n"),
+		"F:6: \"on-missing-mailbox\" must be \"create\", \"skip\", \"abort\" or \"use NAME\", "
+		"not \"use\"" },
+	{ IN("on-missing-mailbox = \"use  \"\n"),
+		"F:6: \"on-missing-mailbox\" must be \"create\", \"skip\", \"abort\" or \"use NAME\", "
+		"not \"use  \"" },
+	{ IN("on-missing-mailbox = user\n"),
+		"F:6: \"on-missing-mailbox\" must be \"create\", \"skip\", \"abort\" or \"use NAME\", "
+		"not \"user\"" },
+	{ IN("on-missing-mailbox = \"create Archive\"\n"),
+		"F:6: \"on-missing-mailbox\" must be \"create\", \"skip\", \"abort\" or \"use NAME\", "
+		"not \"create Archive\"" },
+	{ IN("on-missing-mailbox = 'use \\Archive'\n"),
+		"F:6: \"on-missing-mailbox\" must be \"use\" and the name of a mailbox, "
+		"not \"use \\Archive\"" },
+	{ IN("on-missing-source = create\n"),
+		"F:6: \"on-missing-source\" must be \"skip\" or \"abort\", not \"create\"" },
+	{ IN("on-message-gone = create\n"),
+		"F:6: \"on-message-gone\" must be \"skip\", \"abort\" or \"upload\", not \"create\"" },
+	{ IN("on-deleted = move\n"),
+		"F:6: \"on-deleted\" must be \"expunge\", \"flag\" or \"move NAME\", not \"move\"" },
+	{ IN("on-deleted = \"Trash\"\n"),
+		"F:6: \"on-deleted\" must be \"expunge\", \"flag\" or \"move NAME\", not \"Trash\"" },
+	{ IN("on-deleted = 'move \\Sent'\n"), "F:6: \"on-deleted\" must be \"move\" and a mailbox, "
+		"or one of \\Trash, \\Archive, \\Junk, not \"move \\Sent\"" },
+	{ IN("on-deleted = 'move \\'\n"),
+		"F:6: the quote ' has no end on its line" },
+	{ IN("on-deleted = \"move \\Trash\"\n"),
+		"F:6: \"\\T\" means nothing; text with \\ stands in single quotes" },
+	{ IN("on-deleted = \"move \\trash\"\n"),
+		"F:6: \"on-deleted\" holds a control character" },
+	{ IN("on-deleted = \"move inbox\"\n"), "F:6: \"on-deleted\" must be \"move\" and a mailbox "
+		"other than INBOX, not \"move inbox\"" },
+	{ IN("expunge-emulation = never\n"),
+		"F:6: \"expunge-emulation\" must be \"yes\" or \"no\", not \"never\"" },
+	{ IN("on-flag-conflict = theirs\n"),
+		"F:6: \"on-flag-conflict\" must be \"mine\" or \"server\", not \"theirs\"" },
+	{ IN("look-again = 601\n"), "F:6: \"look-again\" must be a time from \"0\" to \"600\" "
+		"(seconds), such as \"3\" or \"0.5\", not \"601\"" },
+	{ IN("mailbox \"x\" {\non-deleted = flag\n}\n"), "F:7: \"on-deleted\" cannot stand in "
+		"mailbox \"x\"; is a \"}\" missing before it?" },
 	{ IN("brake = \"50%\"\n"), "F:6: \"brake\": only \"25%\" is supported by this version" },
 	{ IN("brake = \"101%\"\n"),
 		"F:6: \"brake\" must be a share such as \"25%\", not \"101%\"" },

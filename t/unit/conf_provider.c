@@ -53,21 +53,23 @@ static const struct {
 	const char *avoid; /* the first of them */
 	unsigned max_commands, max_set_uids;
 	const char *trash, *junk;
+	const char *deleted_to;
 } shipped[] = {
-	{ "cyrus", NULL, 993, CONF_TLS_IMPLICIT, NULL, 400, 0, NULL, NULL },
-	{ "dovecot", NULL, 993, CONF_TLS_IMPLICIT, NULL, 400, 0, NULL, NULL },
-	{ "fastmail", "imap.fastmail.com", 993, CONF_TLS_IMPLICIT, NULL, 400, 0, NULL, NULL },
-	{ "gmail", "imap.gmail.com", 993, CONF_TLS_IMPLICIT, NULL, 400, 0, NULL, NULL },
-	{ "gmx", "imap.gmx.net", 993, CONF_TLS_IMPLICIT, NULL, 400, 0, NULL, NULL },
+	{ "cyrus", NULL, 993, CONF_TLS_IMPLICIT, NULL, 400, 0, NULL, NULL, NULL },
+	{ "dovecot", NULL, 993, CONF_TLS_IMPLICIT, NULL, 400, 0, NULL, NULL, NULL },
+	{ "fastmail", "imap.fastmail.com", 993, CONF_TLS_IMPLICIT, NULL, 400, 0, NULL, NULL, NULL },
+	{ "gmail", "imap.gmail.com", 993, CONF_TLS_IMPLICIT, NULL, 400, 0, NULL, NULL,
+		"\\Trash" },
+	{ "gmx", "imap.gmx.net", 993, CONF_TLS_IMPLICIT, NULL, 400, 0, NULL, NULL, NULL },
 	{ "icloud", "imap.mail.me.com", 993, CONF_TLS_IMPLICIT, "QRESYNC", 400, 0,
-		"Deleted Messages", "Junk" },
-	{ "mailbox-org", "imap.mailbox.org", 993, CONF_TLS_IMPLICIT, NULL, 400, 0, NULL, NULL },
+		"Deleted Messages", "Junk", NULL },
+	{ "mailbox-org", "imap.mailbox.org", 993, CONF_TLS_IMPLICIT, NULL, 400, 0, NULL, NULL, NULL },
 	{ "outlook", "outlook.office365.com", 993, CONF_TLS_IMPLICIT, NULL, 25, 0,
-		"Deleted Items", "Junk Email" },
-	{ "posteo", "posteo.de", 993, CONF_TLS_IMPLICIT, NULL, 400, 0, NULL, NULL },
+		"Deleted Items", "Junk Email", NULL },
+	{ "posteo", "posteo.de", 993, CONF_TLS_IMPLICIT, NULL, 400, 0, NULL, NULL, NULL },
 	{ "proton-bridge", "127.0.0.1", 1143, CONF_TLS_STARTTLS, "UIDPLUS", 400, 0,
-		"Trash", "Spam" },
-	{ "yahoo", "imap.mail.yahoo.com", 993, CONF_TLS_IMPLICIT, NULL, 400, 1000, "Trash", "Bulk" },
+		"Trash", "Spam", NULL },
+	{ "yahoo", "imap.mail.yahoo.com", 993, CONF_TLS_IMPLICIT, NULL, 400, 1000, "Trash", "Bulk", NULL },
 };
 
 static void is_text(const char *got, const char *want, const char *what, const char *whose)
@@ -95,6 +97,9 @@ static void check_shipped(size_t i)
 	is_int(a->max_set_uids, shipped[i].max_set_uids, "%s: max-set", name);
 	is_text(a->roles.trash, shipped[i].trash, "trash", name);
 	is_text(a->roles.junk, shipped[i].junk, "junk", name);
+	is_text(a->deleted_to, shipped[i].deleted_to, "on-deleted", name);
+	is_int(a->on_deleted, shipped[i].deleted_to ? CONF_DELETED_MOVE : CONF_DELETED_EXPUNGE,
+		"%s: on-deleted moves, or not", name);
 	is_text(a->mailboxes[0], "*", "all mailboxes", name);
 	ok(!a->allow_cleartext && !a->send_id && a->match_bodies,
 		"%s: nothing else", name);
@@ -126,9 +131,9 @@ static void test_precedence(void)
 
 	write_to("providers/p.conf", "# one\nhost = p.example\nport = 1993\ntls = implicit\n"
 		"avoid = { \"A\", \"B\" }\nmailboxes = { \"*\", \"!Spam\" }\nbodies = none\nmax-set = 7\n"
-		"ca-file = \"p.pem\"\ntrash = \"T\"\njunk = \"J\"\nmax-commands = 9", 0644);
+		"ca-file = \"p.pem\"\ntrash = \"T\"\njunk = \"J\"\nmax-commands = 9\non-deleted = \"move X\"\non-missing-mailbox = \"use Y\"", 0644);
 	conf = read_keys("avoid = { }\nhost = a.example\ntrash = \"Away\"\nprovider = \"P\"\n"
-		"bodies = unseen", &err);
+		"bodies = unseen\non-deleted = expunge", &err);
 	if (!ok(conf != NULL, "read: %s", err.text))
 		return;
 	a = &conf->accounts[0];
@@ -138,6 +143,9 @@ static void test_precedence(void)
 	is_int(a->mailbox_count, 2, "the provider's mailboxes");
 	is_str(a->roles.trash, "Away", "the account's trash");
 	is_str(a->roles.junk, "J", "the provider's junk");
+	is_int(a->on_deleted, CONF_DELETED_EXPUNGE, "the account's on-deleted");
+	ok(a->deleted_to == NULL, "and nothing of the provider's");
+	is_text(a->missing_use, "Y", "on-missing-mailbox", "the provider's");
 	is_int(a->max_set_uids, 7, "the provider's max-set");
 	ok(strstr(a->ca_file, "/providers/p.pem") != NULL, "a path beside the settings: %s", a->ca_file);
 	ok(conf_rules(a, NULL, "x").bodies.unseen && !conf_rules(a, NULL, "x").bodies.none,

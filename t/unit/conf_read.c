@@ -82,6 +82,13 @@ static void test_smallest(void)
 	is_int(a->max_rate_bytes_s, 0, "max-rate");
 	ok(a->roles.trash == NULL && a->roles.sent == NULL && a->roles.drafts == NULL &&
 		a->roles.archive == NULL && a->roles.junk == NULL, "roles");
+	is_int(a->on_missing_mailbox, CONF_MISSING_CREATE, "on-missing-mailbox");
+	ok(!a->missing_source_abort && !a->conflict_server && a->expunge_emulation,
+		"on-missing-source, on-flag-conflict, expunge-emulation");
+	is_int(a->on_message_gone, CONF_GONE_SKIP, "on-message-gone");
+	is_int(a->on_deleted, CONF_DELETED_EXPUNGE, "on-deleted");
+	ok(a->missing_use == NULL && a->deleted_to == NULL, "no mailbox for them");
+	ok(a->look_again_s > 2.9 && a->look_again_s < 3.1, "look-again");
 	is_int(rules.large, CONF_STAND_IN, "large");
 	ok(!rules.old_skip && !rules.bodies_at_once, "old, mode");
 	is_int(a->section_count + a->profile_count, 0, "no sections");
@@ -106,8 +113,10 @@ static void test_every_key(void)
 		"max-commands = 25\nmax-set = 1000\nmax-line = 4096\nmax-rate = 500K\n"
 		"match-bodies = no\nid = yes\ntrash = \"Deleted Items\"\nsent = \"Sent Items\"\n"
 		"drafts = Entwürfe\narchive = Archive\njunk = \"Junk Email\"\n"
-		"store-bodies = yes\non-removed-mailbox = keep\non-missing-mailbox = create\n"
-		"on-missing-source = skip\non-message-gone = skip\non-deleted = expunge\n"
+		"store-bodies = yes\non-removed-mailbox = keep\non-missing-mailbox = \"use  To sort\"\n"
+		"on-missing-source = abort\non-message-gone = upload\n"
+		"on-deleted = \"Move Gelöscht/Alt\"\nexpunge-emulation = no\n"
+		"on-flag-conflict = server\nlook-again = 0.5\n"
 		"brake = \"25%\"\n}\n");
 	const struct conf_account *a = &conf->accounts[0];
 	char *real = realpath(folder, NULL), *maildir = mem_printf("%s/Mail", real),
@@ -156,12 +165,79 @@ static void test_every_key(void)
 	is_str(a->roles.drafts, "Entwürfe", "drafts");
 	is_str(a->roles.archive, "Archive", "archive");
 	is_str(a->roles.junk, "Junk Email", "junk");
+	is_int(a->on_missing_mailbox, CONF_MISSING_USE, "on-missing-mailbox");
+	is_str(a->missing_use, "To sort", "use that one");
+	ok(a->missing_source_abort && a->conflict_server && !a->expunge_emulation,
+		"on-missing-source, on-flag-conflict, expunge-emulation");
+	is_int(a->on_message_gone, CONF_GONE_UPLOAD, "on-message-gone");
+	is_int(a->on_deleted, CONF_DELETED_MOVE, "on-deleted");
+	is_str(a->deleted_to, "Gelöscht/Alt", "move there");
+	ok(a->look_again_s > 0.4 && a->look_again_s < 0.6, "look-again");
 	is_int(rules.large, CONF_LEAVE_OUT, "large");
 	ok(rules.old_skip, "old");
 	conf_free(conf);
 	free(real);
 	free(maildir);
 	free(key);
+}
+
+static struct conf *read_key(const char *key, const char *value)
+{
+	char *text = mem_printf("account \"a\" {\nhost = h\nuser = u\nmaildir = \"/m\"\n"
+		"%s = '%s'\n}\n", key, value);
+	struct conf *conf = read_text(text);
+
+	free(text);
+	return conf;
+}
+
+static void is_name(const char *got, const char *want)
+{
+	ok(want == NULL ? got == NULL : got != NULL && strcmp(got, want) == 0, "the mailbox: %s",
+		got != NULL ? got : "none");
+}
+
+/* Every word of the keys that choose one. A mailbox may be called like a word, or like none. */
+static void test_replay_words(void)
+{
+	static const struct {
+		const char *value;
+		int want;
+		const char *name;
+	} missing[] = {
+		{ "create", CONF_MISSING_CREATE, NULL }, { "SKIP", CONF_MISSING_SKIP, NULL },
+		{ "abort", CONF_MISSING_ABORT, NULL }, { "use skip", CONF_MISSING_USE, "skip" },
+		{ "USE inbox", CONF_MISSING_USE, "inbox" }, { "use a\\\\b", CONF_MISSING_USE, "a\\b" },
+	}, deleted[] = {
+		{ "expunge", CONF_DELETED_EXPUNGE, NULL }, { "Flag", CONF_DELETED_FLAG, NULL },
+		{ "move flag", CONF_DELETED_MOVE, "flag" },
+		{ "move INBOX/Old", CONF_DELETED_MOVE, "INBOX/Old" },
+		{ "move \\Trash", CONF_DELETED_MOVE, "\\Trash" },
+		{ "move \\JUNK", CONF_DELETED_MOVE, "\\Junk" },
+		{ "move  \\archive", CONF_DELETED_MOVE, "\\Archive" },
+	}, gone[] = {
+		{ "skip", CONF_GONE_SKIP, NULL }, { "abort", CONF_GONE_ABORT, NULL },
+		{ "Upload", CONF_GONE_UPLOAD, NULL },
+	};
+	struct conf *conf;
+
+	for (size_t i = 0; i < sizeof missing / sizeof *missing; i++) {
+		conf = read_key("on-missing-mailbox", missing[i].value);
+		is_int(conf->accounts[0].on_missing_mailbox, missing[i].want, "%s", missing[i].value);
+		is_name(conf->accounts[0].missing_use, missing[i].name);
+		conf_free(conf);
+	}
+	for (size_t i = 0; i < sizeof deleted / sizeof *deleted; i++) {
+		conf = read_key("on-deleted", deleted[i].value);
+		is_int(conf->accounts[0].on_deleted, deleted[i].want, "%s", deleted[i].value);
+		is_name(conf->accounts[0].deleted_to, deleted[i].name);
+		conf_free(conf);
+	}
+	for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) {
+		conf = read_key("on-message-gone", gone[i].value);
+		is_int(conf->accounts[0].on_message_gone, gone[i].want, "%s", gone[i].value);
+		conf_free(conf);
+	}
 }
 
 /* Only there may mail go in clear text without being asked. */
@@ -281,6 +357,7 @@ int main(void)
 	write_to("b.conf2", "account \"d\" { include(\"common\")\nhost = h maildir = d }");
 	test_smallest();
 	test_every_key();
+	test_replay_words();
 	test_loopback();
 	test_external();
 	test_include();

@@ -22,6 +22,14 @@ static const struct {
 }, timeouts[] = {
 	{ "1", 1 }, { "60", 60 }, { "60s", 60 }, { "2m", 120 }, { "1h", 3600 }, { "24h", 86400 },
 	{ "86401", BAD }, { "0", BAD }, { "1.5", BAD }, { "", BAD }, { "never", BAD },
+}, pauses[] = { /* in milliseconds */
+	{ "0", 0 }, { "3", 3000 }, { "3s", 3000 }, { "3S", 3000 }, { "0.5", 500 }, { "0.25s", 250 },
+	{ "0.0", 0 }, { "0.000001", 0 }, { "1.5m", 90000 }, { "10m", 600000 }, { "600", 600000 },
+	{ "600.0", 600000 }, { "600.000001", BAD }, { "601", BAD }, { "10.1m", BAD }, { "11m", BAD },
+	{ "18446744073709551615m", BAD }, { "18446744073709551616", BAD }, { "0.0000001", BAD },
+	{ "", BAD }, { ".5", BAD }, { "1.", BAD }, { "1.s", BAD }, { "1.5.5", BAD }, { "1,5", BAD },
+	{ "-1", BAD }, { "1e2", BAD }, { "0x10", BAD }, { "1h", BAD }, { "1 s", BAD }, { "inf", BAD },
+	{ "nan", BAD },
 }, percents[] = {
 	{ "0%", 0 }, { "25%", 25 }, { "100%", 100 }, { "101%", BAD }, { "25", BAD }, { "%", BAD },
 	{ "25 %", BAD }, { "-1%", BAD },
@@ -58,6 +66,13 @@ static long long get_timeout(const char *text)
 	double n;
 
 	return conf_value_timeout(text, &n) ? (long long)n : BAD;
+}
+
+static long long get_pause(const char *text)
+{
+	double s;
+
+	return conf_value_pause(text, &s) ? (long long)(s * 1000) : BAD;
 }
 
 static long long get_percent(const char *text)
@@ -137,6 +152,7 @@ int main(void)
 	EACH(sizes, get_size);
 	EACH(ages, get_age);
 	EACH(timeouts, get_timeout);
+	EACH(pauses, get_pause);
 	EACH(percents, get_percent);
 	EACH(bools, get_bool);
 	EACH(numbers, get_number);
