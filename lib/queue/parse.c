@@ -142,7 +142,7 @@ static bool read_digits(const char *text, int count, int *out)
 }
 
 /* 2026-11-22T15:05:00Z */
-static bool read_time(struct slice text, int64_t *time)
+bool queue_time_parse(struct slice text, int64_t *time)
 {
 	struct tm tm = { 0 };
 	const char *t = text.data;
@@ -167,7 +167,7 @@ static int parse_time(struct slice text, struct queue_action *a, struct err *err
 {
 	if (slice_is(text, "-"))
 		return 0;
-	if (!read_time(text, &a->time))
+	if (!queue_time_parse(text, &a->time))
 		return bad(err, TIME, "not of the form 2026-11-22T15:05:00Z", text);
 	return 0;
 }

@@ -70,6 +70,9 @@ void queue_action_print(const struct queue_action *a, struct buf *line);
  * which field is wrong and why. */
 int queue_action_parse(struct slice line, struct queue_action *a, struct err *err);
 
+/* "2026-11-22T15:05:00Z", as TIME and the value of "date" are written. False where it is none. */
+bool queue_time_parse(struct slice text, int64_t *time);
+
 struct queue;
 /* Opens STATE/actions; a missing file is made with the first append, then as `store_id`'s. read_only:
  * for listing, takes no lock and changes nothing. NULL: ERR_USER where the file is another program's

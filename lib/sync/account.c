@@ -20,7 +20,8 @@
 
 void account_mark(struct sync *s)
 {
-	io_work_mark(&s->turn);
+	if (s->io)
+		io_work_mark(&s->turn);
 }
 
 void account_note(struct sync *s, enum sync_note kind, const char *mailbox, const char *fmt, ...)
@@ -398,12 +399,11 @@ static void account_turn(void *arg)
 	}
 }
 
-struct sync *sync_new(struct io *io, const struct sync_options *options,
-	const struct sync_events *events, void *arg)
+struct sync *sync_new_local(const struct sync_options *options, const struct sync_events *events,
+	void *arg)
 {
 	struct sync *s = mem_new(sizeof *s);
 
-	s->io = io;
 	s->options = *options;
 	s->events = *events;
 	s->arg = arg;
@@ -416,6 +416,25 @@ struct sync *sync_new(struct io *io, const struct sync_options *options,
 	s->boxes_end = &s->boxes;
 	s->arrived_end = &s->arrived;
 	buf_init(&s->text, 0);
+	return s;
+}
+
+void sync_free_local(struct sync *s)
+{
+	close_local(s);
+	batch_free(s);
+	boxes_free(s);
+	facts_release(s);
+	buf_release(&s->text);
+	free(s);
+}
+
+struct sync *sync_new(struct io *io, const struct sync_options *options,
+	const struct sync_events *events, void *arg)
+{
+	struct sync *s = sync_new_local(options, events, arg);
+
+	s->io = io;
 	secret_init(&s->secret, io, options->account, options->secret);
 	for (unsigned i = 0; i < LINKS; i++) {
 		s->links[i].sync = s;
@@ -444,13 +463,9 @@ void sync_free(struct sync *s)
 	if (s->phase != SYNC_OVER)
 		over(s);
 	visits_free(s);
-	batch_free(s);
-	boxes_free(s);
-	facts_release(s);
-	buf_release(&s->text);
 	throttle_release(s);
 	io_timer_free(s->lock_timer);
 	io_timer_free(s->retry_timer);
 	io_work_release(&s->turn);
-	free(s);
+	sync_free_local(s);
 }

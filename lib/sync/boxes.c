@@ -5,7 +5,9 @@
  * takes a mod-sequence, so on a server without CONDSTORE every mailbox is opened anyway and STATUS
  * would be wasted. */
 #include <search.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sync/private.h"
 
@@ -50,7 +52,7 @@ static bool named(const struct sync *s, const char *name)
 }
 
 /* The mailboxes of the store, each run's starting point. */
-static void boxes_load(struct sync *s)
+void boxes_load(struct sync *s)
 {
 	struct store_mailbox rec;
 
@@ -62,6 +64,50 @@ static void boxes_load(struct sync *s)
 		box->rec = rec;
 		box_index(s, box);
 	}
+}
+
+struct box *box_by_id(struct sync *s, uint32_t id)
+{
+	struct box *box = s->boxes;
+
+	while (box && (box->rec.id != id || id == 0))
+		box = box->next;
+	return box;
+}
+
+struct box *box_by_name(struct sync *s, const char *name)
+{
+	struct box *box = s->boxes;
+
+	while (box && strcmp(box->rec.name, name) != 0)
+		box = box->next;
+	return box;
+}
+
+struct box *box_with_role(struct sync *s, const char *special_use)
+{
+	const struct conf_roles *roles = &s->account->roles;
+	static const struct {
+		const char *name;
+		uint32_t attr;
+		size_t role;
+	} known[] = {
+		{ "\\Trash", IMAP_TRASH, offsetof(struct conf_roles, trash) },
+		{ "\\Archive", IMAP_ARCHIVE, offsetof(struct conf_roles, archive) },
+		{ "\\Junk", IMAP_JUNK, offsetof(struct conf_roles, junk) },
+	};
+
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+		const char *name = *(char *const *)((const char *)roles + known[i].role);
+		struct box *box = name ? box_by_name(s, name) : NULL;
+		if (strcmp(special_use, known[i].name) != 0)
+			continue;
+		for (struct box *b = s->boxes; b && !box; b = b->next)
+			if (b->rec.attrs & known[i].attr)
+				box = b;
+		return box;
+	}
+	return NULL;
 }
 
 bool boxes_known(struct sync *s)
@@ -137,6 +183,24 @@ static struct box *box_for(struct sync *s, const struct imap_resp *r)
 	return box;
 }
 
+struct box *box_here(struct sync *s, const char *name)
+{
+	struct box *box = box_new(s), *other = s->boxes;
+	struct buf wire;
+
+	buf_init(&wire, 0);
+	imap_name_encode(slice_of(name), false, &wire);
+	box->rec.name = mem_copy(name);
+	box->rec.wire = buf_take(&wire);
+	box->rec.delimiter = other != box ? other->rec.delimiter : '/';
+	box->rec.state = STORE_MAILBOX_HERE;
+	choose_folder(s, box);
+	box_index(s, box);
+	box->rec.rules = conf_rules_fingerprint(&box->rules);
+	store_mailbox_put(s->store, &box->rec);
+	return box;
+}
+
 static void on_list(struct sync *s, const struct imap_resp *r)
 {
 	struct box *box;
@@ -151,6 +215,9 @@ static void on_list(struct sync *s, const struct imap_resp *r)
 		return; /* only its children exist, or only its subscription */
 	box = box_for(s, r);
 	box->listed = true;
+	if (box->rec.attrs != r->list.attrs)
+		box->rec_changed = true;
+	box->rec.attrs = r->list.attrs;
 	if (r->list.attrs & IMAP_NOSELECT)
 		box->rec.state |= STORE_MAILBOX_NOSELECT;
 	else
@@ -289,7 +356,9 @@ static void note_absence(struct box *box)
 	uint32_t was = box->rec.state;
 
 	if (box->listed)
-		box->rec.state &= ~(uint32_t)(STORE_MAILBOX_ABSENT | STORE_MAILBOX_GONE);
+		box->rec.state &= ~(uint32_t)(STORE_MAILBOX_ABSENT | STORE_MAILBOX_GONE | STORE_MAILBOX_HERE);
+	else if (was & STORE_MAILBOX_HERE)
+		return;
 	else if (was & STORE_MAILBOX_ABSENT)
 		box->rec.state |= STORE_MAILBOX_GONE;
 	else

@@ -105,7 +105,8 @@ int open_local(struct sync *s, struct err *err)
 		boot_check(s->store, s->maildir, &s->run, err) < 0)
 		return -1;
 	maildir_sweep_tmp(s->maildir, still_needed, s->store);
-	return 0;
+	s->queue = queue_open(s->account->state, store_id(s->store), false, err);
+	return s->queue ? 0 : -1;
 }
 
 static void remove_scratch(struct sync *s)
@@ -123,8 +124,10 @@ static void remove_scratch(struct sync *s)
 
 void close_local(struct sync *s)
 {
+	queue_close(s->queue);
 	maildir_close(s->maildir);
 	store_close(s->store);
+	s->queue = NULL;
 	s->maildir = NULL;
 	s->store = NULL;
 	if (s->scratch)

@@ -12,6 +12,7 @@
 #include "imap/imap.h"
 #include "io/io.h"
 #include "maildir/maildir.h"
+#include "queue/queue.h"
 #include "store/store.h"
 #include "sync/plan.h"
 #include "sync/sync.h"
@@ -137,6 +138,10 @@ struct sync {
 	struct secret secret;
 
 	struct store *store;
+	struct queue *queue;    /* NULL in a dry run */
+	double queue_looked;    /* whether it has grown */
+	bool queue_foreign;     /* the file is of another store; told */
+	bool queue_settled;     /* lines may be left out of it now */
 	struct maildir *maildir;
 	int64_t now; /* of the run's start, seconds since 1970 */
 	uint32_t run;
@@ -190,6 +195,10 @@ struct sync {
 };
 
 /* account.c */
+/* One without a network, for local work; and its end. */
+struct sync *sync_new_local(const struct sync_options *options, const struct sync_events *events,
+	void *arg);
+void sync_free_local(struct sync *s);
 /* Looks at what is possible now, from the top of the loop. */
 void account_mark(struct sync *s);
 /* Ends the run: told once, in-flight work dropped, what has arrived is committed where it can be. */
@@ -305,6 +314,13 @@ uint32_t standins_drop(struct standins *t);
 void standins_free(struct standins *t);
 
 /* boxes.c */
+void boxes_load(struct sync *s); /* those of the store, once */
+struct box *box_by_id(struct sync *s, uint32_t id); /* NULL */
+struct box *box_by_name(struct sync *s, const char *name);
+/* In a transaction: a mailbox that an action will make on the server (STORE_MAILBOX_HERE). */
+struct box *box_here(struct sync *s, const char *name);
+/* The account's trash mailbox, or NULL: as configured, else by SPECIAL-USE. */
+struct box *box_with_role(struct sync *s, const char *special_use);
 /* Are all mailboxes that the command line names known, so that LIST can be left out (L1)? Then they
  * are the run's mailboxes. */
 bool boxes_known(struct sync *s);
@@ -395,6 +411,46 @@ void show_wanted(struct store *store, const struct store_message *m, struct show
 void show_update(struct sync *s, struct store_message *m);
 /* The same for a message of the store, which is put. */
 void show_number(struct sync *s, uint64_t number);
+
+/* settle.c: what becomes of an action. In a transaction. */
+const char *settle_mailbox_name(struct sync *s, uint32_t id); /* NULL: none */
+/* Has it no part left to be done? Then it is done and forgotten, or stays with its reason; it is told. */
+void settle_over(struct sync *s, uint64_t action);
+/* The part failed, and with it what needs it. settle_over follows, once for all parts. The first reason stays. */
+void settle_fail_part(struct sync *s, uint64_t action, uint64_t message, uint64_t blocked_by,
+	const char *reason);
+/* The whole action. */
+void settle_fail(struct sync *s, uint64_t action, uint64_t blocked_by, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Later actions of a mailbox that was not made. */
+void settle_fail_mailbox(struct sync *s, uint32_t mailbox, uint64_t action);
+/* R10: done or not, nobody can tell. */
+void settle_unknown(struct sync *s, uint64_t action, const char *reason);
+void settle_drop(struct sync *s, uint64_t action);
+/* Waits again, and those that failed because of it. */
+void settle_rearm(struct sync *s, uint64_t action);
+void settle_forget_intent(struct store_action *a);
+/* The message is gone from the server. True: it is kept here, to be uploaded; the record is put. */
+bool settle_gone(struct sync *s, struct store_message *m);
+/* Its UID went with its UIDVALIDITY (S2). */
+void settle_reset(struct sync *s, const struct store_message *m, const char *mailbox);
+
+/* fold.c */
+/* Takes up what the file holds; begins and commits transactions of its own. False: the run has failed. */
+bool fold(struct sync *s);
+/* The same between two steps of a run, where anything was added. */
+void fold_if_due(struct sync *s);
+/* Leaves out of the file what is done, and deletes bodies that nothing will send any more. */
+void fold_compact(struct sync *s);
+/* fold_verbs.c: in a transaction. Puts the action's record and parts, and shows what it will do. */
+void fold_action(struct sync *s, const struct queue_action *line);
+/* The record of a line that cannot be done. */
+void fold_refuse(struct sync *s, uint64_t number, uint32_t verb, enum store_action_state state,
+	const char *reason);
+/* fold_append.c: NULL, or why not; that may stand in *err. */
+const char *fold_append(struct sync *s, const struct queue_action *line, struct store_action *a,
+	struct err *err);
+#define FOLD_FORCE 1u /* of store_action.options: delete even with new mail in it (R12) */
 
 /* batch.c */
 /* A transaction of its own: what mailboxes are, facts and projections made are written with it, and the

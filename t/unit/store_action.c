@@ -88,7 +88,7 @@ static void fill(struct store_action *a)
 	a->date = INT64_MIN;
 	mail_flags_parse(&a->add, slice_of("\\Seen $Label1 zebra"));
 	mail_flags_parse(&a->remove, slice_of("\\Deleted Apfel"));
-	a->sha256 = mem_copy("e3b0c44298fc1c14");
+	a->text = mem_copy("e3b0c44298fc1c14");
 	a->blocked_by = UINT64_MAX - 3;
 	a->uidvalidity = UINT64_MAX - 4;
 	a->uidnext = UINT32_MAX;
@@ -117,7 +117,7 @@ static bool same(const struct store_action *a, const struct store_action *b)
 		a->options == b->options && a->mailbox == b->mailbox && a->to == b->to &&
 		a->message == b->message && a->size == b->size && a->date == b->date &&
 		mail_flags_equal(&a->add, &b->add) && mail_flags_equal(&a->remove, &b->remove) &&
-		same_text(a->sha256, b->sha256) && a->blocked_by == b->blocked_by &&
+		same_text(a->text, b->text) && a->blocked_by == b->blocked_by &&
 		same_text(a->reason, b->reason) && a->uidvalidity == b->uidvalidity &&
 		a->uidnext == b->uidnext && a->step == b->step && a->since == b->since &&
 		a->looks == b->looks && same_uids(&a->others, &b->others);
@@ -182,7 +182,7 @@ static void test_records(void)
 	is_int(store_action_encode(s, &a).len, 47, "what is not told costs nothing");
 	store_action_put(s, &a);
 	a.number = 2;
-	a.sha256 = mem_copy("");
+	a.text = mem_copy("");
 	a.reason = mem_copy("");
 	store_action_put(s, &a);
 	store_action_release(&a);
@@ -198,7 +198,7 @@ static void test_records(void)
 		"all comes back");
 	ok(store_action_get(s, 1, &got) && got.state == STORE_ACTION_WAITING && got.reason == NULL &&
 		got.add.count == 0 && got.others.count == 0, "nothing is left of it in the same struct");
-	ok(store_action_get(s, 2, &got) && got.reason == NULL && got.sha256 == NULL, "\"\" is none");
+	ok(store_action_get(s, 2, &got) && got.reason == NULL && got.text == NULL, "\"\" is none");
 	ok(!store_action_get(s, 3, &got) && got.number == 2, "none: left alone");
 	store_action_release(&a);
 	store_action_release(&got);

@@ -1,0 +1,384 @@
+/* Settle: what becomes of an action (R9, R12, R13). All in a transaction.
+ *
+ * An action has a part for each of its messages. A part that is done is deleted, one that failed stays and is
+ * pending no more, so that the Maildir shows the server's truth again (show.c). When no part is left to be
+ * done the action is over: without parts it is done and forgotten, else it stays in the queue with its reason.
+ *
+ * What failed takes with it, by name, what cannot be without it: later actions on a message that was not
+ * appended, copied or moved there, and on a mailbox that was not created or renamed. Nothing else. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "queue/queue.h"
+#include "sync/private.h"
+
+static const char *verb_of(const struct store_action *a)
+{
+	const char *name = queue_verb_name((enum queue_verb)a->verb);
+
+	return *name ? name : "action";
+}
+
+const char *settle_mailbox_name(struct sync *s, uint32_t id)
+{
+	for (const struct box *box = s->boxes; box; box = box->next)
+		if (box->rec.id == id && id != 0)
+			return box->rec.name;
+	return NULL;
+}
+
+static void tell(struct sync *s, const struct store_action *a, enum sync_outcome outcome)
+{
+	struct sync_action told = { a->number, verb_of(a), settle_mailbox_name(s, a->mailbox), outcome,
+		a->reason };
+	const char *word = outcome == SYNC_ACTION_FAILED ? "failed" : "may have been done or not";
+
+	if (outcome == SYNC_ACTION_LOCAL)
+		account_note(s, SYNC_WARNING, told.mailbox, "action %llu (%s) stays here: %s",
+			(unsigned long long)a->number, told.verb, a->reason);
+	else if (outcome != SYNC_ACTION_DONE)
+		account_note(s, SYNC_FAILURE, told.mailbox, "action %llu (%s) %s: %s",
+			(unsigned long long)a->number, told.verb, word, a->reason);
+	if (s->events.acted)
+		s->events.acted(s->arg, &told);
+}
+
+/* What is left of it to be done: nothing at all, or only what failed, or only what stays here? */
+struct leftovers {
+	bool any, open, failed, local;
+};
+
+static struct leftovers look(struct sync *s, uint64_t action)
+{
+	struct leftovers l = { 0 };
+	struct store_part p = { 0 };
+
+	while (!l.open && store_part_next(s->store, action, p.message, &p)) {
+		l.any = true;
+		if (p.state & STORE_PART_FAILED)
+			l.failed = true;
+		else if (p.state & STORE_PART_LOCAL)
+			l.local = true;
+		else
+			l.open = true;
+	}
+	return l;
+}
+
+void settle_forget_intent(struct store_action *a)
+{
+	a->attempts = a->step = a->looks = a->uidnext = 0;
+	a->since = 0;
+	uids_clear(&a->others);
+}
+
+static void put_state(struct sync *s, struct store_action *a, enum store_action_state state)
+{
+	a->state = state;
+	settle_forget_intent(a);
+	store_action_put(s->store, a);
+}
+
+void settle_over(struct sync *s, uint64_t action)
+{
+	struct store_action a;
+	struct leftovers left = look(s, action);
+
+	store_action_init(&a);
+	if (left.open || !store_action_get(s->store, action, &a)) {
+		store_action_release(&a);
+		return;
+	}
+	if (left.failed || (!left.any && a.state == STORE_ACTION_FAILED)) {
+		put_state(s, &a, STORE_ACTION_FAILED);
+		tell(s, &a, SYNC_ACTION_FAILED);
+	} else if (left.local) {
+		put_state(s, &a, STORE_ACTION_LOCAL);
+		tell(s, &a, SYNC_ACTION_LOCAL);
+	} else {
+		store_action_delete(s->store, action);
+		tell(s, &a, SYNC_ACTION_DONE);
+	}
+	store_action_release(&a);
+}
+
+static void set_reason(struct sync *s, uint64_t action, uint64_t blocked_by, const char *reason)
+{
+	struct store_action a;
+
+	store_action_init(&a);
+	if (store_action_get(s->store, action, &a) && !a.reason) {
+		a.reason = mem_copy(reason);
+		a.blocked_by = blocked_by;
+		store_action_put(s->store, &a);
+	}
+	store_action_release(&a);
+}
+
+/* Those of the message's later actions that cannot be without this one. */
+static void fail_later(struct sync *s, uint64_t message, uint64_t action, const char *what)
+{
+	char reason[80];
+	uint64_t later = action;
+
+	snprintf(reason, sizeof reason, "action %llu, which it needs, %s", (unsigned long long)action, what);
+	while (store_pending_next(s->store, message, later, &later)) {
+		settle_fail_part(s, later, message, action, reason);
+		settle_over(s, later);
+	}
+}
+
+static bool makes_or_moves(struct sync *s, uint64_t action)
+{
+	struct store_action a;
+	bool yes;
+
+	store_action_init(&a);
+	yes = store_action_get(s->store, action, &a) &&
+	      (a.verb == QUEUE_APPEND || a.verb == QUEUE_COPY || a.verb == QUEUE_MOVE);
+	store_action_release(&a);
+	return yes;
+}
+
+void settle_fail_part(struct sync *s, uint64_t action, uint64_t message, uint64_t blocked_by,
+	const char *reason)
+{
+	struct store_part p;
+
+	set_reason(s, action, blocked_by, reason);
+	if (!store_part_get(s->store, action, message, &p) || (p.state & STORE_PART_FAILED))
+		return;
+	p.state |= STORE_PART_FAILED;
+	store_part_put(s->store, &p);
+	if (p.made)
+		settle_fail_part(s, action, p.made, blocked_by, reason);
+	else if (makes_or_moves(s, action))
+		fail_later(s, message, action, "failed");
+	show_number(s, message);
+}
+
+void settle_fail(struct sync *s, uint64_t action, uint64_t blocked_by, const char *fmt, ...)
+{
+	struct store_part p = { 0 };
+	struct store_action a;
+	char reason[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(reason, sizeof reason, fmt, ap);
+	va_end(ap);
+	set_reason(s, action, blocked_by, reason);
+	while (store_part_next(s->store, action, p.message, &p))
+		settle_fail_part(s, action, p.message, blocked_by, reason);
+	store_action_init(&a);
+	if (store_action_get(s->store, action, &a)) {
+		put_state(s, &a, STORE_ACTION_FAILED);
+		settle_over(s, action);
+		if (a.verb == QUEUE_CREATE || a.verb == QUEUE_RENAME)
+			settle_fail_mailbox(s, a.mailbox, action);
+	}
+	store_action_release(&a);
+}
+
+void settle_fail_mailbox(struct sync *s, uint32_t mailbox, uint64_t action)
+{
+	struct store_action a;
+	uint64_t at = action;
+
+	store_action_init(&a);
+	while (store_action_next(s->store, at, &a)) {
+		at = a.number;
+		if (a.state == STORE_ACTION_WAITING && (a.mailbox == mailbox || a.to == mailbox))
+			settle_fail(s, at, action, "action %llu, which it needs, failed",
+				(unsigned long long)action);
+	}
+	store_action_release(&a);
+}
+
+void settle_unknown(struct sync *s, uint64_t action, const char *reason)
+{
+	struct store_action a;
+
+	store_action_init(&a);
+	if (store_action_get(s->store, action, &a)) {
+		free(a.reason);
+		a.reason = mem_copy(reason);
+		a.state = STORE_ACTION_UNKNOWN;
+		store_action_put(s->store, &a);
+		tell(s, &a, SYNC_ACTION_UNKNOWN);
+	}
+	store_action_release(&a);
+}
+
+/* A message that exists only here, and that nothing will make any more. */
+static void unmake(struct sync *s, uint64_t action, uint64_t message, const char *what)
+{
+	struct store_message m;
+
+	fail_later(s, message, action, what);
+	store_message_init(&m);
+	if (store_message_get(s->store, message, &m) && (m.state & STORE_HERE)) {
+		if (m.state & STORE_SHOWN)
+			batch_project_shown(s, STORE_REMOVE, &m);
+		store_message_delete(s->store, message);
+	}
+	store_message_release(&m);
+}
+
+static void drop_part(struct sync *s, const struct store_action *a, const struct store_part *p)
+{
+	store_part_delete(s->store, a->number, p->message);
+	if (a->verb == QUEUE_APPEND || (p->state & STORE_PART_MADE)) {
+		unmake(s, a->number, p->message, "was dropped");
+		return;
+	}
+	if (a->verb == QUEUE_MOVE)
+		fail_later(s, p->message, a->number, "was dropped");
+	show_number(s, p->message);
+}
+
+void settle_drop(struct sync *s, uint64_t action)
+{
+	struct store_action a;
+	struct store_part p = { 0 };
+
+	store_action_init(&a);
+	if (store_action_get(s->store, action, &a)) {
+		while (store_part_next(s->store, action, p.message, &p))
+			drop_part(s, &a, &p);
+		store_action_delete(s->store, action);
+		if (a.verb == QUEUE_CREATE || a.verb == QUEUE_RENAME)
+			settle_fail_mailbox(s, a.mailbox, action);
+	}
+	store_action_release(&a);
+}
+
+/* Those that failed because this one did go with it. */
+static void rearm_blocked(struct sync *s, uint64_t action)
+{
+	struct store_action a;
+	uint64_t at = action;
+
+	store_action_init(&a);
+	while (store_action_next(s->store, at, &a)) {
+		at = a.number;
+		if (a.state == STORE_ACTION_FAILED && a.blocked_by == action)
+			settle_rearm(s, at);
+	}
+	store_action_release(&a);
+}
+
+void settle_rearm(struct sync *s, uint64_t action)
+{
+	struct store_action a;
+	struct store_part p = { 0 };
+
+	store_action_init(&a);
+	if (!store_action_get(s->store, action, &a))
+		goto out;
+	free(a.reason);
+	a.reason = NULL;
+	a.blocked_by = 0;
+	put_state(s, &a, STORE_ACTION_WAITING);
+	while (store_part_next(s->store, action, p.message, &p)) {
+		p.state &= ~(uint32_t)(STORE_PART_FAILED | STORE_PART_LOCAL | STORE_PART_SUSPECT);
+		store_part_put(s->store, &p);
+		show_number(s, p.message);
+	}
+	rearm_blocked(s, action);
+out:
+	store_action_release(&a);
+}
+
+/* The server has expunged it. Flags and expunges have nothing to do any more; for a copy or a move the user
+ * has chosen. */
+static void part_of_gone(struct sync *s, struct store_message *m, const struct store_action *a,
+	struct store_part *p, bool *keep)
+{
+	enum conf_on_gone policy = s->account->on_message_gone;
+	bool made_body = m->body != 0;
+
+	if (a->verb != QUEUE_COPY && a->verb != QUEUE_MOVE) {
+		store_part_delete(s->store, a->number, m->number);
+		return;
+	}
+	if (policy == CONF_GONE_ABORT) {
+		settle_fail_part(s, a->number, m->number, 0, "the message is gone from the server");
+		return;
+	}
+	if (policy == CONF_GONE_UPLOAD && made_body) {
+		store_part_delete(s->store, a->number, m->number);
+		p->message = p->made ? p->made : m->number;
+		p->state = (p->state & STORE_PART_MADE) | STORE_PART_UPLOAD;
+		p->uid = 0;
+		p->made = 0;
+		store_part_put(s->store, p);
+		*keep = a->verb == QUEUE_MOVE;
+		return;
+	}
+	store_part_delete(s->store, a->number, m->number);
+	if (p->made) {
+		store_part_delete(s->store, a->number, p->made);
+		unmake(s, a->number, p->made, "had nothing to copy");
+	}
+	account_note(s, SYNC_WARNING, settle_mailbox_name(s, a->mailbox),
+		"action %llu (%s): message m%llu is gone from the server, and left out",
+		(unsigned long long)a->number, verb_of(a), (unsigned long long)m->number);
+}
+
+/* Whose body will be uploaded instead. */
+static void keep_here(struct sync *s, struct store_message *m, uint32_t mailbox)
+{
+	m->uid = 0;
+	m->mailbox = mailbox;
+	m->state = (m->state & ~(uint32_t)(STORE_BODY_OWED | STORE_BODY_FAILED | STORE_UNMATCHED |
+		STORE_ORPHAN)) | STORE_HERE;
+	show_update(s, m);
+	store_message_put(s->store, m);
+}
+
+bool settle_gone(struct sync *s, struct store_message *m)
+{
+	struct store_action a;
+	struct store_part p;
+	uint64_t action = 0;
+	bool keep = false, kept = false;
+	uint32_t to = 0;
+
+	store_action_init(&a);
+	while (store_pending_next(s->store, m->number, action, &action)) {
+		if (!store_action_get(s->store, action, &a) ||
+			!store_part_get(s->store, action, m->number, &p))
+			continue;
+		if (kept) /* later ones go on with what is uploaded */
+			continue;
+		part_of_gone(s, m, &a, &p, &keep);
+		settle_over(s, action);
+		kept = keep;
+		to = a.to;
+	}
+	store_action_release(&a);
+	if (kept)
+		keep_here(s, m, to);
+	return kept;
+}
+
+void settle_reset(struct sync *s, const struct store_message *m, const char *mailbox)
+{
+	uint64_t action = 0;
+	struct store_part p;
+	char reason[200];
+
+	snprintf(reason, sizeof reason,
+		"UIDVALIDITY of %.60s changed: the UID is another message's now; retry it after the next sync",
+		mailbox);
+	while (store_pending_next(s->store, m->number, action, &action)) {
+		if (!store_part_get(s->store, action, m->number, &p) || p.uid == 0 ||
+			(p.state & STORE_PART_MADE))
+			continue;
+		settle_fail_part(s, action, m->number, 0, reason);
+		settle_over(s, action);
+	}
+}
