@@ -1,5 +1,6 @@
 #include "imap/caps.h"
 
+#include "imap/token.h"
 #include "imap/word.h"
 
 /* In the order of enum imap_cap. */
@@ -36,6 +37,7 @@ void caps_forget(struct caps *caps)
 {
 	caps->known = false;
 	memset(caps->has, 0, sizeof caps->has);
+	caps->append_limit = 0;
 	buf_clear(&caps->text);
 }
 
@@ -47,15 +49,25 @@ static bool is_avoided(const struct caps *caps, struct slice word)
 	return false;
 }
 
+/* "APPENDLIMIT=35651584" (RFC 7889); without a number each mailbox has its own, told by STATUS. */
+static void note_append_limit(struct caps *caps, struct slice word)
+{
+	size_t len = strlen("APPENDLIMIT=");
+
+	caps->has[IMAP_CAP_APPENDLIMIT] = true;
+	if (!token_to_number((struct slice){ word.data + len, word.len - len }, INT64_MAX,
+			&caps->append_limit))
+		caps->append_limit = 0;
+}
+
 static void note(struct caps *caps, struct slice word)
 {
 	for (size_t i = 0; i < IMAP_CAP_COUNT; i++)
 		if (slice_is_nocase(word, names[i]))
 			caps->has[i] = true;
-	/* The limit itself may stand there (RFC 7889), or the message's parts: UTF8=ONLY (RFC 6855)
-	 * asks for the same ENABLE UTF8=ACCEPT. */
 	if (slice_starts_nocase(word, "APPENDLIMIT="))
-		caps->has[IMAP_CAP_APPENDLIMIT] = true;
+		note_append_limit(caps, word);
+	/* UTF8=ONLY (RFC 6855) asks for the same ENABLE UTF8=ACCEPT. */
 	if (slice_is_nocase(word, "UTF8=ONLY"))
 		caps->has[IMAP_CAP_UTF8_ACCEPT] = true;
 }
@@ -68,6 +80,8 @@ static void forget_avoided(struct caps *caps)
 			caps->has[i] = false;
 	if (is_avoided(caps, slice_of("CONDSTORE")))
 		caps->has[IMAP_CAP_QRESYNC] = false;
+	if (!caps->has[IMAP_CAP_APPENDLIMIT])
+		caps->append_limit = 0;
 }
 
 void caps_parse(struct caps *caps, struct slice list)

@@ -7,6 +7,7 @@
 struct caps {
 	bool known; /* told since the last caps_forget */
 	bool has[IMAP_CAP_COUNT];
+	uint64_t append_limit; /* APPENDLIMIT=n; 0: none told */
 	struct buf text; /* as the server wrote it */
 	/* What counts as not offered; the owner's. */
 	const char *const *avoid;

@@ -12,6 +12,7 @@ struct imap_cmd *imap_cmd_new(enum imap_cmd_kind kind,
 	cmd->kind = kind;
 	cmd->done = done;
 	cmd->arg = arg;
+	cmd->fd = -1;
 	buf_init(&cmd->text, 0);
 	return cmd;
 }
@@ -23,6 +24,9 @@ void imap_cmd_free(struct imap_cmd *cmd)
 	if (cmd->shown != NULL && cmd->text.data != NULL)
 		mem_wipe(cmd->text.data, cmd->text.len);
 	buf_release(&cmd->text);
+	cmd_close_file(cmd);
+	for (size_t i = 0; i < cmd->literal_count; i++)
+		free(cmd->literals[i].path);
 	free(cmd->literals);
 	free(cmd->shown);
 	free(cmd);
@@ -99,11 +103,32 @@ static void add_quoted(struct imap_cmd *cmd, struct slice s)
 	buf_add_char(&cmd->text, '"');
 }
 
-static void add_literal(struct imap_cmd *cmd, struct slice s)
+static struct cmd_literal *add_literal(struct imap_cmd *cmd, uint64_t size)
 {
+	struct cmd_literal *l;
+
 	cmd->literals = mem_grow(cmd->literals, cmd->literal_count + 1, sizeof *cmd->literals);
-	cmd->literals[cmd->literal_count++] = (struct cmd_literal){ cmd->text.len, s.len };
+	l = &cmd->literals[cmd->literal_count++];
+	*l = (struct cmd_literal){ .at = cmd->text.len, .size = size };
+	return l;
+}
+
+static void add_text_literal(struct imap_cmd *cmd, struct slice s)
+{
+	add_literal(cmd, s.len)->len = s.len;
 	buf_add_slice(&cmd->text, s);
+}
+
+void imap_cmd_add_file(struct imap_cmd *cmd, const char *path, uint64_t size, bool utf8)
+{
+	buf_add_str(&cmd->text, utf8 ? "UTF8 (~" : "");
+	add_literal(cmd, size)->path = mem_copy(path);
+	buf_add_str(&cmd->text, utf8 ? ")" : "");
+}
+
+void imap_cmd_sync_literals(struct imap_cmd *cmd)
+{
+	cmd->sync = true;
 }
 
 void imap_cmd_utf8(struct imap_cmd *cmd, bool utf8)
@@ -118,7 +143,7 @@ void imap_cmd_add_string(struct imap_cmd *cmd, struct slice s, bool atom_ok)
 	else if (is_quotable(s, cmd->utf8))
 		add_quoted(cmd, s);
 	else
-		add_literal(cmd, s);
+		add_text_literal(cmd, s);
 }
 
 size_t imap_cmd_len(const struct imap_cmd *cmd)
@@ -128,6 +153,14 @@ size_t imap_cmd_len(const struct imap_cmd *cmd)
 	for (size_t i = 0; i < cmd->literal_count; i++)
 		len -= cmd->literals[i].len;
 	return len;
+}
+
+bool cmd_has_file(const struct imap_cmd *cmd)
+{
+	for (size_t i = 0; i < cmd->literal_count; i++)
+		if (cmd->literals[i].path != NULL)
+			return true;
+	return false;
 }
 
 struct slice cmd_name(const struct imap_cmd *cmd)
@@ -140,53 +173,4 @@ struct slice cmd_name(const struct imap_cmd *cmd)
 	while (len < text.len && text.data[len] != ' ')
 		len++;
 	return (struct slice){ text.data, len };
-}
-
-static bool needs_no_plus(enum cmd_literals mode, size_t len)
-{
-	return mode == CMD_PLUS || (mode == CMD_MINUS && len <= CMD_MINUS_MAX);
-}
-
-/* Text between literals, from where we are. */
-static void add_text(struct imap_cmd *cmd, size_t to, struct buf *out, struct buf *log)
-{
-	struct slice text = { cmd->text.data + cmd->text_sent, to - cmd->text_sent };
-
-	if (text.len == 0)
-		return;
-	buf_add_slice(out, text);
-	if (log != NULL && cmd->shown == NULL)
-		buf_add_slice(log, text);
-	cmd->text_sent = to;
-}
-
-bool cmd_piece(struct imap_cmd *cmd, enum cmd_literals mode, struct buf *out, struct buf *log)
-{
-	size_t i = cmd->literals_sent;
-
-	if (log != NULL && cmd->shown != NULL && cmd->text_sent == 0)
-		buf_add_str(log, cmd->shown);
-	/* A literal whose announcement went out, and which is asked for now, stands first. */
-	if (i > 0 && cmd->text_sent == cmd->literals[i - 1].at) {
-		buf_add(out, cmd->text.data + cmd->text_sent, cmd->literals[i - 1].len);
-		cmd->text_sent += cmd->literals[i - 1].len;
-	}
-	for (; i < cmd->literal_count; i++) {
-		const struct cmd_literal *l = &cmd->literals[i];
-		bool unasked = needs_no_plus(mode, l->len);
-
-		add_text(cmd, l->at, out, log);
-		buf_addf(out, "{%zu%s}\r\n", l->len, unasked ? "+" : "");
-		if (log != NULL && cmd->shown == NULL)
-			buf_addf(log, "{%zu%s}", l->len, unasked ? "+" : "");
-		cmd->literals_sent = i + 1;
-		if (!unasked)
-			return false;
-		cmd->unasked = true;
-		buf_add(out, cmd->text.data + l->at, l->len);
-		cmd->text_sent = l->at + l->len;
-	}
-	add_text(cmd, cmd->text.len, out, log);
-	buf_add_str(out, "\r\n");
-	return true;
 }

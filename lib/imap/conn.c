@@ -17,6 +17,8 @@ static const char *const state_names[] = {
 
 /* Where the configuration does not say. */
 enum { QUIET_S = 60 };
+/* The limit of a quiet wait is kept to one part in so many. */
+enum { QUIET_SLICES = 8 };
 
 void conn_move(struct imap *c, enum conn_state to)
 {
@@ -144,6 +146,11 @@ static void enter(struct imap *c)
 	c->heard = false;
 }
 
+static double quiet_limit_s(const struct imap *c)
+{
+	return c->options.timeout_s > 0 ? c->options.timeout_s : QUIET_S;
+}
+
 static void watch_silence(struct imap *c)
 {
 	if (c->bye || c->state == CONN_LOGOUT)
@@ -152,10 +159,35 @@ static void watch_silence(struct imap *c)
 		if (c->waits)
 			io_timer_stop(c->timer);
 		c->waits = false;
-	} else if (!c->waits || c->heard) {
-		io_timer_start(c->timer, c->options.timeout_s > 0 ? c->options.timeout_s : QUIET_S);
-		c->waits = true;
+		return;
 	}
+	if (!c->waits || c->heard)
+		c->quiet_since = io_now();
+	if (!c->waits)
+		io_timer_start(c->timer, quiet_limit_s(c) / QUIET_SLICES);
+	c->waits = true;
+}
+
+/* While a long command goes out the server owes nothing but to take it, at whatever pace: its kernel's
+ * acknowledgements count, since ours alone may hold megabytes. */
+static void check_silence(struct imap *c)
+{
+	size_t pending = io_stream_pending(c->stream);
+	uint64_t taken = c->pipe.written - pending - io_stream_unacked(c->stream);
+	double slice_s = quiet_limit_s(c) / QUIET_SLICES, left_s;
+	char what[80];
+
+	if (taken != c->taken)
+		c->quiet_since = io_now();
+	c->taken = taken;
+	left_s = c->quiet_since + quiet_limit_s(c) - io_now();
+	if (left_s > 0) {
+		io_timer_start(c->timer, left_s < slice_s ? left_s : slice_s);
+		return;
+	}
+	describe_wait(c, what, sizeof what);
+	conn_fail(c, ERR_RETRY, "no answer while waiting for %s%s", what,
+		pending > 0 ? ", of which the server takes nothing more" : "");
 }
 
 /* Is there something for run() to do? */
@@ -168,8 +200,11 @@ static bool has_work(const struct imap *c)
 
 static void leave(struct imap *c)
 {
-	if (c->state != CONN_CLOSED)
-		pipe_flush(&c->pipe);
+	struct err err;
+
+	/* Behind a BYE nothing is read any more. */
+	if (c->state != CONN_CLOSED && !c->bye && pipe_flush(&c->pipe, &err) < 0)
+		conn_end(c, &err);
 	if (c->state != CONN_CLOSED)
 		watch_silence(c);
 	if (c->state == CONN_CLOSED && !c->freed && !c->told)
@@ -184,17 +219,14 @@ static void on_timer(void *arg)
 {
 	struct imap *c = arg;
 	const struct err none = { 0 };
-	char what[80];
 
 	enter(c);
-	if (c->state == CONN_LOGOUT) {
+	if (c->state == CONN_LOGOUT)
 		conn_end(c, &none);
-	} else if (c->bye) {
+	else if (c->bye)
 		conn_end(c, &c->end);
-	} else if (is_owed(c)) {
-		describe_wait(c, what, sizeof what);
-		conn_fail(c, ERR_RETRY, "no answer while waiting for %s", what);
-	}
+	else if (is_owed(c))
+		check_silence(c);
 	leave(c);
 }
 
@@ -218,7 +250,7 @@ static void on_data(void *arg)
 	leave(c);
 }
 
-/* While a long command goes out, the server owes nothing but to take it. */
+/* The next piece of a long command goes out in leave(). */
 static void on_drained(void *arg)
 {
 	struct imap *c = arg;
@@ -378,6 +410,11 @@ void imap_logout(struct imap *c)
 bool imap_has(const struct imap *c, enum imap_cap cap)
 {
 	return c->caps.has[cap];
+}
+
+uint64_t imap_append_limit(const struct imap *c)
+{
+	return c->caps.append_limit;
 }
 
 struct slice imap_capabilities(const struct imap *c)

@@ -67,7 +67,9 @@ struct imap {
 	bool told;    /* on_closed was called */
 	bool logout;  /* imap_logout was called */
 	bool heard;   /* something came in this turn */
-	bool waits;   /* the timer runs */
+	bool waits;   /* the timer runs, a slice of the limit at a time */
+	double quiet_since; /* io_now, of what came or was taken last */
+	uint64_t taken;     /* octets that the server's kernel had in the last slice */
 	bool bye;     /* the server said that it closes; `end` is why */
 	bool no_closed;
 	struct err end;

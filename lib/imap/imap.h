@@ -42,12 +42,13 @@ enum imap_cond { IMAP_OK, IMAP_NO, IMAP_BAD, IMAP_BYE, IMAP_PREAUTH };
 enum imap_code {
 	IMAP_CODE_NONE, IMAP_CODE_OTHER,
 	IMAP_ALERT, IMAP_ALREADYEXISTS, IMAP_APPENDUID, IMAP_AUTHENTICATIONFAILED,
-	IMAP_AUTHORIZATIONFAILED, IMAP_CLOSED, IMAP_COMPRESSIONACTIVE, IMAP_CODE_CAPABILITY,
-	IMAP_CONTACTADMIN, IMAP_COPYUID, IMAP_EXPIRED, IMAP_EXPUNGEISSUED, IMAP_HIGHESTMODSEQ,
+	IMAP_AUTHORIZATIONFAILED, IMAP_CANNOT, IMAP_CLOSED, IMAP_COMPRESSIONACTIVE,
+	IMAP_CODE_CAPABILITY, IMAP_CONTACTADMIN, IMAP_COPYUID, IMAP_EXPIRED, IMAP_EXPUNGEISSUED,
+	IMAP_HASCHILDREN, IMAP_HIGHESTMODSEQ,
 	IMAP_INUSE, IMAP_LIMIT, IMAP_MAILBOXID, IMAP_MODIFIED, IMAP_NOMODSEQ, IMAP_NONEXISTENT,
 	IMAP_NOPERM, IMAP_OVERQUOTA, IMAP_PERMANENTFLAGS, IMAP_PRIVACYREQUIRED, IMAP_READONLY,
 	IMAP_READWRITE, IMAP_SERVERBUG, IMAP_THROTTLED, IMAP_TOOBIG, IMAP_TRYCREATE, IMAP_UIDNEXT,
-	IMAP_UIDNOTSTICKY, IMAP_UIDVALIDITY, IMAP_UNAVAILABLE, IMAP_UNSEEN,
+	IMAP_UIDNOTSTICKY, IMAP_UIDVALIDITY, IMAP_UNAVAILABLE, IMAP_UNKNOWN_CTE, IMAP_UNSEEN,
 };
 
 struct imap_flags {
@@ -90,10 +91,13 @@ struct imap_resp {
 	bool tagged;
 	struct {
 		enum imap_cond cond;
+		/* TRYCREATE, OVERQUOTA, LIMIT, INUSE, UNAVAILABLE, THROTTLED: anywhere in the text of what is not OK,
+		 * where no other one that we know stands in front (imap4d: "NO APPEND [TRYCREATE] failed"). */
 		enum imap_code code;
 		struct slice code_name, code_text; /* "UIDNEXT", "4392"; MAILBOXID: the id alone */
 		uint64_t code_number;              /* UIDNEXT, UIDVALIDITY, HIGHESTMODSEQ, UNSEEN; else 0 */
 		struct imap_flags flags;           /* PERMANENTFLAGS */
+		bool guessed; /* a NO that was made of a BYE, or of a BAD without tag: see imap_cmd_new */
 		bool throttled; /* [THROTTLED]: the code, or at the end of the text behind another one (Q1) */
 		struct slice text; /* for people, without the code; IMAP_CONTINUE: what follows "+";
 		                    * IMAP_CAPABILITY, IMAP_ENABLED: the words */
@@ -142,6 +146,24 @@ struct imap_resp {
 		struct slice bodystructure;
 	} fetch;
 };
+
+/* What the codes of changes tell (RFC 4315, RFC 9051 7.1), of a tagged or an untagged response: false, and
+ * the outputs untouched, where it has no such code or one that cannot be used. */
+
+/* In the order in which they were written; a range ascends whichever way it is written (R6, Q10).
+ * At most 200,000 in one list; no 0, no "*". The caller's, to be released. */
+struct imap_uid_list {
+	uint32_t *uids;
+	size_t count; /* at least 1 after success */
+};
+void imap_uid_list_release(struct imap_uid_list *list);
+/* As many UIDs as messages were appended, if the server is right: the caller counts. */
+bool imap_appenduid(const struct imap_resp *r, uint64_t *uidvalidity, struct imap_uid_list *uids);
+/* The n-th of `from` has become the n-th of `to`. As many of either, none twice in `from`. */
+bool imap_copyuid(const struct imap_resp *r, uint64_t *uidvalidity, struct imap_uid_list *from,
+	struct imap_uid_list *to);
+/* MODIFIED, in OK or NO (R15). *set becomes the messages that were not changed. */
+bool imap_modified(const struct imap_resp *r, struct uids *set);
 
 /* Mailbox names on the wire. `utf8` as imap_utf8 says of the connection. */
 
@@ -193,7 +215,9 @@ struct imap_events {
 	void (*on_ready)(void *arg);
 	/* An untagged response. `box` is the mailbox whose it is (messages, and the codes of a SELECT),
 	 * or NULL (LIST, STATUS, and what cannot be attributed). What comes for a mailbox whose commands are all
-	 * answered while another SELECT is in flight is not passed on at all: nobody could prove whose it is. */
+	 * answered while another SELECT is in flight is not passed on at all: nobody could prove whose it is.
+	 * "* OK [COPYUID ...]", which is how MOVE tells it (RFC 6851), always comes, with the mailbox whose
+	 * IMAP_CMD_CHANGE are in flight; NULL where none are. Other codes of an untagged OK, MODIFIED too, with NULL. */
 	void (*on_untagged)(void *arg, void *box, const struct imap_resp *resp);
 	/* A BODY[] literal begins, of the mailbox `box`, before its FETCH response is known: where should it go? `uid` is 0 where
 	 * the server did not name it yet. NULL: thrown away. The response follows the sink's end. */
@@ -220,6 +244,8 @@ void imap_give_secret(struct imap *c, struct slice secret);
 
 /* Offered, and not to be avoided. */
 bool imap_has(const struct imap *c, enum imap_cap cap);
+/* APPENDLIMIT=n (RFC 7889), in octets; 0: none told (each mailbox may have its own). */
+uint64_t imap_append_limit(const struct imap *c);
 /* All capabilities as the server wrote them, those to be avoided too. */
 struct slice imap_capabilities(const struct imap *c);
 /* QRESYNC was asked for by ENABLE in this session and not yet refused: it may be used in the same
@@ -240,12 +266,21 @@ struct io_stream *imap_stream(struct imap *c);
 enum imap_cmd_kind {
 	IMAP_CMD_PLAIN,  /* needs no mailbox: LIST, STATUS, NOOP */
 	IMAP_CMD_SELECT, /* SELECT or EXAMINE; `box` is its owner */
-	IMAP_CMD_READ,   /* reads in the mailbox of the last SELECT that was sent; flies behind it */
+	IMAP_CMD_READ,   /* reads in the mailbox of the last SELECT that was handed over; flies behind it */
 	IMAP_CMD_SEARCH, /* the same for a plain SEARCH: one in flight at a time (C6) */
+	/* STORE, COPY, MOVE, EXPUNGE there. To hand one over before that SELECT was answered is a broken
+	 * invariant (C6); where it was not answered OK, or the server took the mailbox away since, it is answered NO and
+	 * never sent. The answer to one that was sent is the server's own. The next SELECT may fly behind
+	 * it as behind reads. */
+	IMAP_CMD_CHANGE,
 };
 
 struct imap_cmd;
-/* done: the tagged answer; not called where the connection ends first. */
+/* done: the tagged answer; not called where the connection ends first. It ends right after the answer where
+ * that is a refusal which came while the octets of a literal were on their way. And where an upload
+ * (imap_cmd_add_file) is the only command with literals in flight, and the server says BYE, or BAD without a
+ * tag: then that code and text are given as a NO (cond.guessed), and the end follows (R5, Q88). The upload may have
+ * been taken all the same. With several nobody is told; the owner counts attempts. */
 struct imap_cmd *imap_cmd_new(enum imap_cmd_kind kind,
 	void (*done)(void *arg, const struct imap_resp *tagged), void *arg);
 void imap_cmd_free(struct imap_cmd *cmd); /* one that was not sent */
@@ -257,6 +292,14 @@ void imap_cmd_add_slice(struct imap_cmd *cmd, struct slice text);
 void imap_cmd_utf8(struct imap_cmd *cmd, bool utf8);
 /* A string or mailbox name in its shortest safe form: atom where `atom_ok`, quoted, literal. */
 void imap_cmd_add_string(struct imap_cmd *cmd, struct slice s, bool atom_ok);
+/* A literal of `size` octets that are read from the file while they are sent; with `utf8` as
+ * `UTF8 (~{n}` octets `)` (RFC 6855). The file is opened when they are due, one at a time, and at most
+ * 64 KB of it are in memory. If it cannot be opened or is shorter by then, the connection ends (ERR_RETRY): nothing else
+ * can complete a literal. The time limit of a quiet wait does not run while the server takes octets. */
+void imap_cmd_add_file(struct imap_cmd *cmd, const char *path, uint64_t size, bool utf8);
+/* All its literals wait for "+". Else those of at most 1 MB do not where LITERAL+ is offered, of at most 4,096
+ * octets with LITERAL- (R5). */
+void imap_cmd_sync_literals(struct imap_cmd *cmd);
 /* How many octets the line has so far (C6: at most 8,000). */
 size_t imap_cmd_len(const struct imap_cmd *cmd);
 

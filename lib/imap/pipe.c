@@ -2,14 +2,21 @@
  * behind it. What makes one wait (C6):
  *
  *  - as many as the server takes are in flight (Q31), or it asked for a pause (Q1);
- *  - a literal that wants its "+" (nothing may stand between the announcement and the octets);
+ *  - a literal that wants its "+", or whose octets are still being read from their file (nothing
+ *    may stand between the announcement and the octets);
  *  - STARTTLS, AUTHENTICATE, COMPRESS in flight: what follows has another form on the wire;
  *  - a plain SEARCH behind another one: the answer carries no tag, so two cannot be told apart;
  *  - a SELECT behind unanswered commands of another mailbox, where the server does not send
  *    [CLOSED] (visit.c).
  *
  * A read whose SELECT failed is answered NO, whatever the server said: Cyrus keeps the old mailbox
- * selected and says OK to a FETCH that ran there. One that was not sent yet is not sent at all. */
+ * selected and says OK to a FETCH that ran there. One that was not sent yet is not sent at all, and
+ * neither is a change. A change that was sent had its SELECT's OK before: what is answered is true.
+ *
+ * A refusal that comes while the octets of a literal are on their way is true as well, so the command
+ * hears it; but what is left of the octets would be read as commands, or never end, so the
+ * connection ends then. Where the server says no more than BYE, or BAD without a tag (Q88), the
+ * command that it means is known only if there is but one with literals. */
 #include "imap/pipe.h"
 
 #include <stdlib.h>
@@ -63,6 +70,8 @@ void pipe_send(struct pipe *p, struct imap_cmd *cmd, void *box, uint64_t expect)
 		imap_cmd_free(cmd);
 		return;
 	}
+	INVARIANT(cmd->kind != IMAP_CMD_CHANGE
+		|| (p->visits.last != NULL && p->visits.last->answered)); /* C6 */
 	if (cmd->kind == IMAP_CMD_SELECT)
 		cmd->visit = visits_add(&p->visits, box);
 	else if (cmd->kind != IMAP_CMD_PLAIN)
@@ -123,10 +132,10 @@ struct slice pipe_waits_for(const struct pipe *p)
 
 /* Sending */
 
-/* A read without a mailbox to read. */
+/* A read or a change without a mailbox. */
 static bool is_orphan(const struct imap_cmd *cmd)
 {
-	if (cmd->kind != IMAP_CMD_READ && cmd->kind != IMAP_CMD_SEARCH)
+	if (cmd->kind == IMAP_CMD_PLAIN || cmd->kind == IMAP_CMD_SELECT)
 		return false;
 	return cmd->visit == NULL || cmd->visit->failed;
 }
@@ -169,10 +178,10 @@ static bool may_fly(const struct pipe *p, const struct imap_cmd *cmd)
 	return true;
 }
 
-static void write_piece(struct pipe *p, struct imap_cmd *cmd)
+static int write_piece(struct pipe *p, struct imap_cmd *cmd, struct err *err)
 {
 	bool logs = log_level() >= LOG_WIRE;
-	bool whole;
+	int rc;
 
 	buf_clear(&p->out);
 	buf_clear(&p->log);
@@ -180,8 +189,10 @@ static void write_piece(struct pipe *p, struct imap_cmd *cmd)
 		buf_addf(&p->out, "a%u ", cmd->tag);
 		buf_addf(&p->log, "a%u ", cmd->tag);
 	}
-	whole = cmd_piece(cmd, p->literals, &p->out, logs ? &p->log : NULL);
-	p->writing = whole ? NULL : cmd;
+	rc = cmd_piece(cmd, p->literals, &p->out, logs ? &p->log : NULL, err);
+	if (rc < 0)
+		return -1;
+	p->writing = rc > 0 ? NULL : cmd;
 	p->written += p->out.len;
 	cmd->ends_at = p->written;
 	p->events->write(p->arg, buf_slice(&p->out));
@@ -189,10 +200,11 @@ static void write_piece(struct pipe *p, struct imap_cmd *cmd)
 		log_wire(p->name, "C", buf_slice(&p->log));
 	if (cmd->shown != NULL)
 		mem_wipe(p->out.data, p->out.len);
-	buf_shrink(&p->out, 65536);
+	buf_shrink(&p->out, CMD_PIECE);
+	return 0;
 }
 
-static void fly(struct pipe *p, struct imap_cmd *cmd)
+static int fly(struct pipe *p, struct imap_cmd *cmd, struct err *err)
 {
 	cmd->next = NULL;
 	*p->flying_end = cmd;
@@ -207,25 +219,29 @@ static void fly(struct pipe *p, struct imap_cmd *cmd)
 	p->searches += cmd->kind == IMAP_CMD_SEARCH;
 	if (cmd->last)
 		p->blocking = cmd;
-	write_piece(p, cmd);
+	return write_piece(p, cmd, err);
 }
 
-void pipe_flush(struct pipe *p)
+int pipe_flush(struct pipe *p, struct err *err)
 {
-	struct imap_cmd *cmd;
+	struct imap_cmd *cmd = p->writing;
 
+	if (cmd != NULL && cmd->phase == CMD_OCTETS && p->events->pending(p->arg) == 0
+			&& write_piece(p, cmd, err) < 0)
+		return -1;
 	while ((cmd = p->waiting) != NULL) {
 		bool orphan = is_orphan(cmd);
 		if (!orphan && !may_fly(p, cmd))
-			return;
+			return 0;
 		p->waiting = cmd->next;
 		if (p->waiting == NULL)
 			p->waiting_end = &p->waiting;
 		if (orphan)
 			answer_unsent(p, cmd);
-		else
-			fly(p, cmd);
+		else if (fly(p, cmd, err) < 0)
+			return -1;
 	}
+	return 0;
 }
 
 void pipe_answer(struct pipe *p, struct slice line)
@@ -289,7 +305,24 @@ static void land(struct pipe *p, struct imap_cmd *cmd)
 /* What is left of a refused literal would be read as commands. */
 static bool is_being_sent(const struct pipe *p, const struct imap_cmd *cmd)
 {
+	if (cmd->phase == CMD_OCTETS)
+		return true;
 	return cmd->unasked && p->written - p->events->pending(p->arg) < cmd->ends_at;
+}
+
+/* The answer came too early; a refusal is true all the same, an OK cannot be. */
+static int end_early(struct pipe *p, struct imap_cmd *cmd, const struct imap_resp *resp,
+	struct err *err)
+{
+	bool ok = resp->cond.cond == IMAP_OK;
+
+	err_set(err, ERR_RETRY, ERR_ACCOUNT, "the server %s \"%.*s\" while it was sent: %.*s",
+		ok ? "answered" : "refused", (int)cmd_name(cmd).len, cmd_name(cmd).data, WORDS(resp));
+	if (ok)
+		return -1;
+	land(p, cmd);
+	call_done(p, cmd, resp, false);
+	return -1;
 }
 
 static int take_tagged(struct pipe *p, const struct imap_resp *resp, struct slice tag,
@@ -301,9 +334,8 @@ static int take_tagged(struct pipe *p, const struct imap_resp *resp, struct slic
 	if (cmd == NULL)
 		return err_set(err, ERR_RETRY, ERR_ACCOUNT, "the server answered a command \"%.*s\" "
 			"that was not sent", (int)(tag.len < 40 ? tag.len : 40), tag.data);
-	if (!ok && is_being_sent(p, cmd))
-		return err_set(err, ERR_RETRY, ERR_ACCOUNT, "the server refused \"%.*s\" while it was sent: "
-			"%.*s", (int)cmd_name(cmd).len, cmd_name(cmd).data, WORDS(resp));
+	if (ok ? cmd->phase == CMD_OCTETS : is_being_sent(p, cmd))
+		return end_early(p, cmd, resp, err);
 	land(p, cmd);
 	if (cmd->kind == IMAP_CMD_SELECT && !visits_select_answered(&p->visits, cmd->visit, ok)) {
 		imap_cmd_free(cmd);
@@ -311,20 +343,82 @@ static int take_tagged(struct pipe *p, const struct imap_resp *resp, struct slic
 		return err_set(err, ERR_RETRY, ERR_ACCOUNT, "the server opened a mailbox without saying "
 			"that it closed the one before; the next connection will not ask ahead");
 	}
-	orphan = is_orphan(cmd);
+	orphan = cmd->kind != IMAP_CMD_CHANGE && is_orphan(cmd);
 	if (cmd->visit != NULL)
 		visits_answered(&p->visits, cmd->visit);
 	call_done(p, cmd, resp, orphan);
 	return 0;
 }
 
-static void take_continue(struct pipe *p, struct slice text)
+static int take_continue(struct pipe *p, struct slice text, struct err *err)
 {
-	if (p->writing != NULL)
-		write_piece(p, p->writing);
-	else if (p->blocking != NULL && p->blocking->on_continue != NULL)
+	if (p->writing != NULL && p->writing->phase == CMD_ASKED)
+		return write_piece(p, p->writing, err);
+	if (p->writing == NULL && p->blocking != NULL && p->blocking->on_continue != NULL)
 		p->blocking->on_continue(p->blocking->arg, text);
-	/* Another one was not asked for: skipped (C8). */
+	return 0; /* another one was not asked for: skipped (C8) */
+}
+
+/* The only command with literals, if that is an upload. Names are too short to be refused for
+ * it, and a server that goes away in the middle of a STATUS has said nothing of the mailbox. */
+static struct imap_cmd *only_upload(const struct pipe *p)
+{
+	struct imap_cmd *only = NULL;
+
+	for (struct imap_cmd *cmd = p->flying; cmd != NULL; cmd = cmd->next) {
+		if (cmd->literal_count > 0 && only != NULL)
+			return NULL;
+		if (cmd->literal_count > 0)
+			only = cmd;
+	}
+	return only != NULL && cmd_has_file(only) ? only : NULL;
+}
+
+/* It stays in flight, for its answer may still come; nobody is told then. */
+static void guess_refusal(struct pipe *p, const struct imap_resp *resp)
+{
+	struct imap_cmd *cmd = only_upload(p);
+	void (*done)(void *arg, const struct imap_resp *tagged);
+	struct imap_resp no = *resp;
+
+	if (cmd == NULL || cmd->done == NULL)
+		return;
+	done = cmd->done;
+	cmd->done = NULL;
+	no.tagged = true;
+	no.cond.cond = IMAP_NO;
+	no.cond.guessed = true;
+	done(cmd->arg, &no);
+}
+
+void pipe_bye(struct pipe *p, const struct imap_resp *resp)
+{
+	guess_refusal(p, resp);
+}
+
+/* A literal may be what the server did not take: its tag may never come (C6, Q88). */
+static bool may_mean_literal(const struct pipe *p)
+{
+	for (const struct imap_cmd *cmd = p->flying; cmd != NULL; cmd = cmd->next)
+		if (cmd->unasked || cmd->phase != CMD_TEXT)
+			return true;
+	return false;
+}
+
+/* COPYUID stands in an untagged OK where it answers MOVE (RFC 6851 4.3). It is of the mailbox whose changes
+ * are in flight. That is but one (visit.c); where it is not, it is nobody's. */
+static void *change_owner(const struct pipe *p)
+{
+	const struct visit *visit = NULL;
+
+	for (const struct imap_cmd *cmd = p->flying; cmd != NULL; cmd = cmd->next) {
+		if (cmd->kind != IMAP_CMD_CHANGE)
+			continue;
+		if (visit != NULL && visit != cmd->visit)
+			return NULL;
+		visit = cmd->visit;
+	}
+	return visit != NULL ? visit->box : NULL;
 }
 
 /* ESEARCH names its command: no other proof is needed, and none is as good. */
@@ -339,11 +433,10 @@ static int take_untagged(struct pipe *p, const struct imap_resp *resp, struct er
 {
 	void *box = NULL;
 
-	if (resp->kind == IMAP_COND && resp->cond.cond == IMAP_BAD) {
-		for (const struct imap_cmd *cmd = p->flying; cmd != NULL; cmd = cmd->next)
-			if (cmd->unasked) /* its tag may never come (C6, Q88) */
-				return err_set(err, ERR_RETRY, ERR_ACCOUNT, "the server did not take what "
-					"was sent: %.*s", WORDS(resp));
+	if (resp->kind == IMAP_COND && resp->cond.cond == IMAP_BAD && may_mean_literal(p)) {
+		guess_refusal(p, resp);
+		return err_set(err, ERR_RETRY, ERR_ACCOUNT, "the server did not take what was sent: %.*s",
+			WORDS(resp));
 	}
 	if (resp->kind == IMAP_COND && resp->cond.code == IMAP_CLOSED) {
 		visits_closed(&p->visits);
@@ -354,6 +447,8 @@ static int take_untagged(struct pipe *p, const struct imap_resp *resp, struct er
 		box = named ? search_owner(p, resp) : visits_owner(&p->visits, resp);
 		if (box == NULL)
 			return 0;
+	} else if (resp->kind == IMAP_COND && resp->cond.code == IMAP_COPYUID) {
+		box = change_owner(p);
 	}
 	p->events->on_untagged(p->arg, box, resp);
 	return 0;
@@ -364,10 +459,8 @@ int pipe_take(struct pipe *p, const struct imap_resp *resp, struct slice tag, st
 {
 	if (p->stopped)
 		return 0;
-	if (resp->kind == IMAP_CONTINUE) {
-		take_continue(p, text);
-		return 0;
-	}
+	if (resp->kind == IMAP_CONTINUE)
+		return take_continue(p, text, err);
 	if (resp->tagged)
 		return take_tagged(p, resp, tag, no_closed, err);
 	return take_untagged(p, resp, err);

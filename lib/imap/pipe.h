@@ -33,7 +33,7 @@ struct pipe {
 
 	struct imap_cmd *waiting, **waiting_end;
 	struct imap_cmd *flying, **flying_end;
-	struct imap_cmd *writing;   /* the last one flying, which waits for "+" */
+	struct imap_cmd *writing;   /* the last one flying, of which not all is written */
 	struct imap_cmd *blocking;  /* flying; nothing follows it */
 	struct visits visits;
 	unsigned count;             /* waiting and flying */
@@ -54,8 +54,9 @@ void pipe_stop(struct pipe *p);
 
 /* Takes the command over; pipe_flush writes it. */
 void pipe_send(struct pipe *p, struct imap_cmd *cmd, void *box, uint64_t expect);
-/* Writes what the rules allow by now, and answers NO for reads whose SELECT failed. */
-void pipe_flush(struct pipe *p);
+/* Writes what the rules allow by now, and answers NO for reads and changes whose SELECT failed; also
+ * the next piece of a file, where nothing is pending. 0, or -1: the connection must end. */
+int pipe_flush(struct pipe *p, struct err *err);
 /* One line that answers a challenge. It is not shown in the log. */
 void pipe_answer(struct pipe *p, struct slice line);
 
@@ -63,6 +64,9 @@ void pipe_answer(struct pipe *p, struct slice line);
  * imap.h. */
 int pipe_take(struct pipe *p, const struct imap_resp *resp, struct slice tag, struct slice text,
 	bool *no_closed, struct err *err);
+/* BYE: where an upload is the only command with literals in flight, it may be what the server did not
+ * like (R5), and hears NO with these words. */
+void pipe_bye(struct pipe *p, const struct imap_resp *resp);
 
 bool pipe_room(const struct pipe *p);
 /* As imap_slow. */

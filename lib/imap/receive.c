@@ -44,6 +44,8 @@ static void take_bye(struct imap *c, const struct imap_resp *resp)
 	err_set(&c->end, later ? ERR_LATER : ERR_RETRY, ERR_ACCOUNT, "the server closed the "
 		"connection: %.*s", WORDS(resp));
 	io_timer_start(c->timer, CONN_CLOSING_S);
+	if (c->state == CONN_READY)
+		pipe_bye(&c->pipe, resp);
 }
 
 /* "* CAPABILITY x y": what follows the second word. */

@@ -12,9 +12,11 @@ static const struct {
 	CODE("ALERT", IMAP_ALERT), CODE("ALREADYEXISTS", IMAP_ALREADYEXISTS),
 	CODE("APPENDUID", IMAP_APPENDUID), CODE("AUTHENTICATIONFAILED", IMAP_AUTHENTICATIONFAILED),
 	CODE("AUTHORIZATIONFAILED", IMAP_AUTHORIZATIONFAILED), CODE("CLOSED", IMAP_CLOSED),
-	CODE("COMPRESSIONACTIVE", IMAP_COMPRESSIONACTIVE), CODE("CAPABILITY", IMAP_CODE_CAPABILITY),
+	CODE("COMPRESSIONACTIVE", IMAP_COMPRESSIONACTIVE), CODE("CANNOT", IMAP_CANNOT),
+	CODE("CAPABILITY", IMAP_CODE_CAPABILITY),
 	CODE("CONTACTADMIN", IMAP_CONTACTADMIN), CODE("COPYUID", IMAP_COPYUID),
 	CODE("EXPIRED", IMAP_EXPIRED), CODE("EXPUNGEISSUED", IMAP_EXPUNGEISSUED),
+	CODE("HASCHILDREN", IMAP_HASCHILDREN),
 	CODE("HIGHESTMODSEQ", IMAP_HIGHESTMODSEQ), CODE("INUSE", IMAP_INUSE), CODE("LIMIT", IMAP_LIMIT),
 	CODE("MAILBOXID", IMAP_MAILBOXID), CODE("MODIFIED", IMAP_MODIFIED),
 	CODE("NOMODSEQ", IMAP_NOMODSEQ), CODE("NONEXISTENT", IMAP_NONEXISTENT),
@@ -24,7 +26,8 @@ static const struct {
 	CODE("SERVERBUG", IMAP_SERVERBUG), CODE("THROTTLED", IMAP_THROTTLED), CODE("TOOBIG", IMAP_TOOBIG),
 	CODE("TRYCREATE", IMAP_TRYCREATE), CODE("UIDNEXT", IMAP_UIDNEXT),
 	CODE("UIDNOTSTICKY", IMAP_UIDNOTSTICKY), CODE("UIDVALIDITY", IMAP_UIDVALIDITY),
-	CODE("UNAVAILABLE", IMAP_UNAVAILABLE), CODE("UNSEEN", IMAP_UNSEEN),
+	CODE("UNAVAILABLE", IMAP_UNAVAILABLE), CODE("UNKNOWN-CTE", IMAP_UNKNOWN_CTE),
+	CODE("UNSEEN", IMAP_UNSEEN),
 #undef CODE
 };
 
@@ -84,13 +87,26 @@ static bool find_code_end(struct slice text, size_t *len)
 	return true;
 }
 
+/* `upper` behind a bracket, in any case. */
+static const char *find_bracketed(struct slice text, const char *upper, size_t len)
+{
+	const char *end = text.data + text.len, *at = text.data;
+
+	while ((at = memchr(at, '[', (size_t)(end - at))) != NULL) {
+		at++;
+		if ((size_t)(end - at) >= len && token_is((struct slice){ at, len }, upper, len))
+			return at;
+	}
+	return NULL;
+}
+
 /* Servers put some codes in the middle or at the end ("APPEND [TRYCREATE] failed"; Q1). Only those are
  * looked for that cost no more than a try where the text is a user's own: [NONEXISTENT] in it may be
  * the name of a mailbox that is there. */
 static void find_stray_code(struct imap_resp *resp)
 {
 	static const char *const names[] = {
-		"[THROTTLED]", "[TRYCREATE]", "[OVERQUOTA]", "[LIMIT]", "[INUSE]", "[UNAVAILABLE]",
+		"THROTTLED]", "TRYCREATE]", "OVERQUOTA]", "LIMIT]", "INUSE]", "UNAVAILABLE]",
 	};
 	struct slice text = resp->cond.text;
 	if (text.len == 0 || memchr(text.data, '[', text.len) == NULL)
@@ -98,10 +114,11 @@ static void find_stray_code(struct imap_resp *resp)
 	size_t count = resp->cond.cond == IMAP_OK ? 1 : sizeof names / sizeof *names;
 	for (size_t i = 0; i < count; i++) {
 		size_t len = strlen(names[i]);
-		const char *at = memmem(text.data, text.len, names[i], len);
+		const char *at = find_bracketed(text, names[i], len);
 		if (at == NULL)
 			continue;
-		resp->cond.code_name = (struct slice){ at + 1, len - 2 };
+		resp->cond.code_name = (struct slice){ at, len - 1 };
+		resp->cond.code_text = (struct slice){ 0 };
 		resp->cond.code = find_code(resp->cond.code_name);
 		return;
 	}
@@ -130,6 +147,9 @@ static void read_cond(struct reader *r)
 	struct tokens rest = tokens_of((struct slice){ code.data + len + 1, code.len - len - 1 }, NULL);
 	resp->cond.text = token_rest(&rest);
 	read_code(r, (struct slice){ code.data, len });
+	/* One that we do not know says less. */
+	if (resp->cond.code == IMAP_CODE_OTHER && resp->cond.cond == IMAP_NO)
+		find_stray_code(resp);
 }
 
 void resp_cond(struct reader *r, enum imap_cond cond)

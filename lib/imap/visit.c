@@ -35,7 +35,14 @@
  * SERVER_UNKNOWN), and the next SELECT's answers are told as if it had not been pipelined: with or
  * without [CLOSED], both are lawful. The commands that were sent behind the failed SELECT are run
  * by such a server on the old mailbox; all that they bring is dropped, since `now` is the failed
- * visit, and the pipe turns their answers into NO. They are only reads (C6). */
+ * visit, and the pipe turns their answers into NO. They are only reads (C6).
+ *
+ * COPYUID is the exception: in an untagged OK it answers MOVE (RFC 6851 4.3), and what it tells is
+ * never told again, so it must reach the mailbox of that MOVE, whatever happened to the visit since
+ * (a server may take the mailbox away in the middle). It goes by the commands in flight, not by
+ * `now`: a change is handed over only after its SELECT's OK, and no server looks at a SELECT before
+ * it has answered what stands in front of it. So the changes in flight are of one visit, and it is
+ * theirs (pipe.c). Without any it was not asked for, and is nobody's. */
 #include "imap/visit.h"
 
 #include <stdlib.h>

@@ -113,6 +113,9 @@ struct buf *io_stream_in(struct io_stream *s);
 void io_stream_write(struct io_stream *s, const void *data, size_t len);
 /* Written, but not yet given to the kernel (compressed, where DEFLATE is on). */
 size_t io_stream_pending(const struct io_stream *s);
+/* With the kernel, and not yet acknowledged by the peer's (encrypted, where TLS is on): what shows that a
+ * slow peer takes anything at all. */
+size_t io_stream_unacked(const struct io_stream *s);
 /* Stops and resumes on_data (and reading, beyond the 256 KB): for a receiver that waits. on_closed
  * waits too, so that the events stay in order. Resuming brings on_data where anything is left in
  * io_stream_in(), new or not. */

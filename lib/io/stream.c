@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -445,6 +446,13 @@ void io_stream_write(struct io_stream *s, const void *data, size_t len)
 size_t io_stream_pending(const struct io_stream *s)
 {
 	return s->out.len + (s->deflate != NULL ? io_deflate_out(s->deflate)->len : 0);
+}
+
+size_t io_stream_unacked(const struct io_stream *s)
+{
+	int len;
+
+	return s->fd >= 0 && ioctl(s->fd, TIOCOUTQ, &len) == 0 && len > 0 ? (size_t)len : 0;
 }
 
 void io_stream_hold(struct io_stream *s, bool hold)

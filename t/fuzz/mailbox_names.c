@@ -81,7 +81,7 @@ static void in_a_command(struct slice s, bool atom_ok, bool utf8)
 	imap_cmd_utf8(cmd, utf8);
 	imap_cmd_add_string(cmd, s, atom_ok);
 	bool literal = cmd->literal_count > 0;
-	demand(cmd_piece(cmd, CMD_PLUS, &out, NULL));
+	demand(cmd_piece(cmd, CMD_PLUS, &out, NULL, NULL) == 1);
 	demand(out.len >= 2 && memcmp(out.data + out.len - 2, "\r\n", 2) == 0);
 	buf_truncate(&out, out.len - 2);
 	for (size_t i = 0; i < out.len && !literal; i++) {

@@ -81,6 +81,38 @@ static void check_status(const struct imap_resp *r)
 	touch(r->status.mailboxid);
 }
 
+static void check_list(struct imap_uid_list *list)
+{
+	demand(list->count > 0 && list->count <= 200000);
+	for (size_t i = 0; i < list->count; i++)
+		demand(list->uids[i] > 0);
+	imap_uid_list_release(list);
+	demand(list->count == 0);
+}
+
+static void check_codes(const struct imap_resp *r)
+{
+	struct imap_uid_list from, to;
+	struct uids set;
+	uint64_t uidvalidity;
+
+	uids_init(&set);
+	if (imap_appenduid(r, &uidvalidity, &to)) {
+		demand(r->cond.code == IMAP_APPENDUID && uidvalidity > 0 && uidvalidity <= INT64_MAX);
+		check_list(&to);
+	}
+	if (imap_copyuid(r, &uidvalidity, &from, &to)) {
+		demand(r->cond.code == IMAP_COPYUID && uidvalidity > 0 && uidvalidity <= INT64_MAX);
+		demand(from.count == to.count);
+		check_list(&from);
+		check_list(&to);
+	}
+	if (imap_modified(r, &set))
+		demand(r->cond.code == IMAP_MODIFIED && !uids_is_empty(&set));
+	check_uids(&set);
+	uids_release(&set);
+}
+
 static void check(const struct imap_resp *r, struct slice tag)
 {
 	touch(tag);
@@ -92,6 +124,7 @@ static void check(const struct imap_resp *r, struct slice tag)
 	touch_flags(&r->cond.flags);
 	touch_flags(&r->flags);
 	touch(r->list.name);
+	check_codes(r);
 	check_status(r);
 	check_fetch(r);
 	touch(r->search.tag);

@@ -43,7 +43,7 @@ class Feature:
 
 FEATURES = {
 	"ACL": Feature("MYRIGHTS,GETACL,SETACL,DELETEACL,LISTRIGHTS"),
-	"BINARY": Feature(arguments=rb"BINARY|~\{"),
+	"BINARY": Feature(arguments=rb"BINARY|(?<!UTF8 \()~\{"),
 	"COMPRESS=DEFLATE": Feature("COMPRESS"),
 	"CONDSTORE": Feature(arguments=rb"\(CONDSTORE|CHANGEDSINCE|MODSEQ", codes=rb"HIGHESTMODSEQ|MODIFIED",
 		lines=rb"\* OK \[(HIGHESTMODSEQ|NOMODSEQ)"),
@@ -54,9 +54,9 @@ FEATURES = {
 	"LIST-EXTENDED": Feature(arguments=rb"^\S+ (LIST .*RETURN|LIST \()"),
 	"LIST-STATUS": Feature(arguments=rb"^\S+ LIST .*RETURN \(.*STATUS", needs="LIST-EXTENDED"),
 	"LITERAL+": Feature(arguments=rb"\{\d+\+\}"),
+	"MULTIAPPEND": Feature(),	# see append()
 	"METADATA": Feature("GETMETADATA,SETMETADATA", arguments=rb"METADATA"),
 	"MOVE": Feature("MOVE,UID MOVE"),
-	"MULTIAPPEND": Feature(),
 	"NAMESPACE": Feature("NAMESPACE"),
 	"NOTIFY": Feature("NOTIFY"),
 	"QRESYNC": Feature(arguments=rb"\(QRESYNC|VANISHED", lines=rb"\* (VANISHED|OK \[CLOSED\])",
@@ -71,6 +71,7 @@ FEATURES = {
 	"UIDPLUS": Feature("UID EXPUNGE", codes=rb"APPENDUID|COPYUID|UIDNOTSTICKY",
 		lines=rb"\* OK \[COPYUID"),
 	"UNSELECT": Feature("UNSELECT"),
+	"UTF8=ACCEPT": Feature(arguments=rb"APPEND .*UTF8 \(~\{"),
 }
 SPECIAL_USE = re.compile(rb" ?\\(All|Archive|Drafts|Flagged|Junk|Sent|Trash)\b", re.I)
 
@@ -288,8 +289,10 @@ class Connection:
 
 	def refuse(self, verb, text):
 		feature = self.rules.refusal(verb, text)
-		if feature is None:
-			return None
+		return self.refused(feature, text) if feature else None
+
+	@staticmethod
+	def refused(feature, text):
 		print("imapdown: the client used %s: %r" % (feature, text[:200]), file=sys.stderr, flush=True)
 		return "BAD Unknown command or argument (%s)" % feature
 
@@ -316,11 +319,9 @@ class Connection:
 		"""Passed on as it comes, so that the server itself takes or refuses the literal."""
 		literal = LITERAL.search(line)
 		if failure is None:
-			failure = self.refuse("APPEND", re.sub(rb'"(\\.|[^"\\])*"', b'""', line))
+			failure = self.refuse_append(line)
 		if failure is not None:
-			while literal and literal[3]:	# it comes anyway
-				_, line = await read_literal(self.client_reader, line)
-				literal = LITERAL.search(line)
+			await self.skip_literals(line)
 			self.replace(tag, failure)
 			return
 		self.server.write(line)
@@ -336,8 +337,24 @@ class Connection:
 				await self.server.drain()
 				left -= len(data)
 			line = await read_line(self.client_reader)
-			self.server.write(line)
 			literal = LITERAL.search(line)
+			failure = self.refuse_append(line, "MULTIAPPEND") if literal else None
+			if failure is not None:
+				self.answers[tag] = failure
+				self.server.write(b" refused\r\n")	# the server forgets what it has so far
+				await self.skip_literals(line)
+				return
+			self.server.write(line)
+
+	def refuse_append(self, line, feature=None):
+		if feature in self.rules.gone:
+			return self.refused(feature, line)
+		return self.refuse("APPEND", re.sub(rb'"(\\.|[^"\\])*"', b'""', line))
+
+	async def skip_literals(self, line):
+		"""They come anyway, if they do not wait to be asked for."""
+		while (literal := LITERAL.search(line)) and literal[3]:
+			_, line = await read_literal(self.client_reader, line)
 
 	async def dialogue(self, tag):
 		"""AUTHENTICATE and IDLE: one line from the client for each continuation request."""

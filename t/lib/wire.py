@@ -11,7 +11,9 @@ A script, one step a line ('#' begins a comment line):
 				the line's first, a name that is bound already stands for its text.
 				/REGEX/ as a word or between quotes or brackets; (?P<X>...) binds ${X}
 	L: Subject: x\\r\\n		the literal that the line before announced: escapes \\r \\n \\t \\\\ \\xNN,
-				or /REGEX/, or @FILE; L: * is any. The line then goes on with C:
+				or /REGEX/, or @FILE; L: * is any. The line then goes on with C:, which may be empty
+	PART: 1000			so many octets of that literal; L: is then about the others. What follows happens
+				in the middle of it (S: a refusal, X: rst)
 	S: $A OK done			sent, with CR LF. <<text>> becomes a literal with its length before it
 				(escapes as in L:), <<@FILE>> a file as a literal
 	R: * 1 EX\\x00ISTS\\r\\n		sent as it is, with escapes; R: @FILE a file
@@ -33,6 +35,21 @@ A script, one step a line ('#' begins a comment line):
 				script, on each connection; without '->' ID, NOOP, CAPABILITY and LOGOUT
 				have an answer. LOGOUT always has.
 
+APPEND, as it may be asked and unasked, of one message and of several (MULTIAPPEND). The size may be
+a pattern: {/\\d+/}, {/\\d+\\+/}, {/\\d+\\+?/}:
+
+	C: $A APPEND Sent (\\Seen) "/.*/" {12}	C: $A APPEND Sent () "/.*/" {12+}
+	S: + go on			L: Subject: x\\r\\n
+	L: Subject: x\\r\\n		C:  () "/.*/" {/\\d+\\+/}
+	C:				L: /Subject: y\\r\\n.*/
+	S: $A OK [APPENDUID 7 3] done	C:
+				S: $A OK [APPENDUID 7 3:4] done
+	C: $A APPEND Sent () "/.*/" UTF8 (~{12+}
+	L: Subject: x\\r\\n
+	C: )
+
+A "+" that is not sent, and a tagged NO in its place, refuse the literal: no L: then.
+
 After its last step a connection waits for the client to end it."""
 import argparse
 import os
@@ -53,7 +70,7 @@ ANSWERS = {
 	"CAPABILITY": ["* CAPABILITY IMAP4rev1", "$TAG OK CAPABILITY"],
 	"LOGOUT": ["* BYE logging out", "$TAG OK LOGOUT"],
 }
-STEPS = {"C", "L", "S", "R", "D", "QUIET", "SPLIT", "X", "EOF", "TLS", "DEFLATE", "MARK", "AWAIT"}
+STEPS = {"C", "L", "PART", "S", "R", "D", "QUIET", "SPLIT", "X", "EOF", "TLS", "DEFLATE", "MARK", "AWAIT"}
 TOKEN = re.compile(r"\$\{(\w+)\}|\$([A-Z][A-Z0-9_]*)\b|"
 	r"(?<![^ (\"<,:{[])/((?:[^/\\]|\\.)+)/(?![^ )\">,:}\]])")
 VARIABLE = re.compile(r"\$\{(\w+)([+-]\d+)?\}|\$([A-Z][A-Z0-9_]*)\b")
@@ -280,8 +297,17 @@ class Connection(threading.Thread):
 			if not self.accept_any(line):
 				raise Mismatch("expected\n  %s\ncame\n  %r" % (step, line))
 
+	def step_part(self, step):
+		size = int(step.text)
+		if size > self.literal:
+			raise Mismatch("%s\nbut of the literal only %d octets are left" % (step, self.literal))
+		if self.take(size, step) is None:
+			raise Mismatch("the client ended the connection within a literal\n  %s" % step)
+		self.literal -= size
+
 	def step_l(self, step):
 		data = self.take(self.literal, step)
+		self.literal = 0
 		if data is None:
 			raise Mismatch("the client ended the connection within a literal\n  %s" % step)
 		text, pattern = data.decode("latin-1"), step.text

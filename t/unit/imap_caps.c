@@ -40,6 +40,38 @@ static const struct {
 	{ "COMPRESS=DEFLATE", "COMPRESS", IMAP_CAP_COMPRESS_DEFLATE, true, "whole words only" },
 };
 
+static const struct {
+	const char *list, *avoid;
+	uint64_t limit;
+} limits[] = {
+	{ "IMAP4rev1 APPENDLIMIT=18446744073709551616", "X", 0 },
+	{ "IMAP4rev1 APPENDLIMIT=9223372036854775808", "X", 0 },
+	{ "IMAP4rev1 APPENDLIMIT=9223372036854775807", "X", INT64_MAX },
+	{ "IMAP4rev1 APPENDLIMIT=", "X", 0 },
+	{ "IMAP4rev1 APPENDLIMIT=5K", "X", 0 },
+	{ "IMAP4rev1 APPENDLIMIT=-5", "X", 0 },
+	{ "IMAP4rev1 APPENDLIMIT", "X", 0 },
+	{ "IMAP4rev1 XAPPENDLIMIT=5", "X", 0 },
+	{ "IMAP4rev1 appendlimit=35651584 IDLE", "X", 35651584 },
+	{ "IMAP4rev1 APPENDLIMIT=35651584", "appendlimit", 0 },
+	{ "IMAP4rev1", "X", 0 },
+};
+
+static void test_append_limits(void)
+{
+	struct caps caps;
+
+	caps_init(&caps);
+	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+		const char *const avoid[] = { limits[i].avoid };
+		caps.avoid = avoid;
+		caps.avoid_count = 1;
+		caps_parse(&caps, slice_of(limits[i].list));
+		ok(caps.append_limit == limits[i].limit, "append limit: %s", limits[i].list);
+	}
+	caps_release(&caps);
+}
+
 static void test_avoided(void)
 {
 	for (size_t i = 0; i < sizeof avoided / sizeof *avoided; i++) {
@@ -81,5 +113,6 @@ int main(void)
 	ok(!caps.known && !caps.has[IMAP_CAP_IMAP4REV1] && !caps_auth(&caps, "PLAIN"), "forgotten");
 	caps_release(&caps);
 	test_avoided();
+	test_append_limits();
 	return done_testing();
 }

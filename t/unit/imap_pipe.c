@@ -4,17 +4,25 @@
  *	s A TEXT	a SELECT, its owner is A
  *	r TEXT		a read in that mailbox
  *	f TEXT		a plain SEARCH there
- *	p TEXT		a plain command
+ *	c TEXT		a change there
+ *	p TEXT		a plain command; in it @ is a literal in memory, and of a file: %s short, %b of 150,000
+ *			octets, %m one that is missing, %t one that is shorter than told
  *	< LINE		the server says this
  *	body		a body literal begins now: whose is it?
  *	last		the last box?
+ *	pending, drained	what was written is not yet with the kernel, and is
  * What comes of it is gathered, one line each:
  *	C LINE		written
  *	A < LINE	passed on as A's (- : nobody's)
- *	NAME OK|NO|BAD	the answer to that command, and whether it says THROTTLED
+ *	NAME OK|NO|BAD	the answer to that command, whether it says THROTTLED, and whether it was guessed
  *	end TEXT	the connection must end
  */
 #include "imap/pipe.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "imap/resp.h"
 #include "lib/tap.h"
@@ -42,6 +50,10 @@ static void on_write(void *arg, struct slice data)
 	struct player *p = arg;
 
 	buf_add_str(&p->got, "C ");
+	if (data.len > 1000) {
+		buf_addf(&p->got, "%zu octets\n", data.len);
+		return;
+	}
 	for (size_t i = 0; i < data.len; i++)
 		if (data.data[i] == '\r' && i + 2 < data.len)
 			buf_add_char(&p->got, '|');
@@ -70,30 +82,71 @@ static void on_done(void *arg, const struct imap_resp *resp)
 	static const char *const conds[] = { "OK", "NO", "BAD", "BYE", "PREAUTH" };
 	struct asked *asked = arg;
 
-	buf_addf(&asked->player->got, "%s %s%s%s\n", asked->name, conds[resp->cond.cond],
+	buf_addf(&asked->player->got, "%s %s%s%s", asked->name, conds[resp->cond.cond],
 		resp->cond.code == IMAP_THROTTLED ? " [THROTTLED]" : "",
 		resp->cond.throttled ? " throttled" : "");
+	if (resp->cond.guessed)
+		buf_addf(&asked->player->got, " guessed(%d %.*s)", resp->cond.code == IMAP_TOOBIG,
+			(int)resp->cond.text.len, resp->cond.text.data);
+	buf_add_char(&asked->player->got, '\n');
 }
 
 static const struct pipe_events events = { on_write, on_pending, on_untagged };
+
+static char files[2][40]; /* the short one, the large one */
+
+static void make_file(char *path, size_t size)
+{
+	char *text = mem_new(size);
+	int fd;
+
+	strcpy(path, "/tmp/imap-pipe-XXXXXX");
+	fd = mkstemp(path);
+	memset(text, 'm', size);
+	if (fd < 0 || write(fd, text, size) != (ssize_t)size || close(fd) < 0)
+		diag("%s: not written", path);
+	free(text);
+}
+
+static void add_text(struct imap_cmd *cmd, const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text == '@')
+			imap_cmd_add_string(cmd, slice_of("\303\251"), false);
+		else if (*text != '%')
+			imap_cmd_add(cmd, "%c", *text);
+		else if (*++text == 'b')
+			imap_cmd_add_file(cmd, files[1], 150000, false);
+		else
+			imap_cmd_add_file(cmd, *text == 'm' ? "/nonexistent" : files[0], *text == 's' ? 5 : 9,
+				false);
+}
+
+static void end(struct player *p, const struct err *err, bool no_closed)
+{
+	buf_addf(&p->got, "end %s%s\n", no_closed ? "(no closed) " : "", err->text);
+	pipe_stop(&p->pipe);
+	p->ended = true;
+}
+
+static void flush(struct player *p)
+{
+	struct err err = { 0 };
+
+	if (pipe_flush(&p->pipe, &err) < 0)
+		end(p, &err, false);
+}
 
 static void hand_over(struct player *p, enum imap_cmd_kind kind, const char *box, const char *text)
 {
 	struct asked *asked = &p->asked[p->asked_count++];
 	struct imap_cmd *cmd = imap_cmd_new(kind, on_done, asked);
-	const char *string = strchr(text, '@');
 
 	asked->player = p;
 	snprintf(asked->name, sizeof asked->name, "%s", text);
-	if (string != NULL) { /* what follows goes as a literal */
-		imap_cmd_add(cmd, "%.*s", (int)(string - text), text);
-		imap_cmd_add_string(cmd, slice_of("\303\251"), false);
-		imap_cmd_add(cmd, "%s", string + 1);
-	} else {
-		imap_cmd_add(cmd, "%s", text);
-	}
+	add_text(cmd, text);
 	pipe_send(&p->pipe, cmd, (void *)(uintptr_t)box, 0);
-	pipe_flush(&p->pipe);
+	flush(p);
 }
 
 static void say(struct player *p, const char *line)
@@ -105,12 +158,12 @@ static void say(struct player *p, const char *line)
 
 	p->line = line;
 	resp_parse(p->space, slice_of(line), &resp, &tag);
-	if (pipe_take(&p->pipe, &resp, tag, slice_of(line), &no_closed, &err) < 0) {
-		buf_addf(&p->got, "end %s%s\n", no_closed ? "(no closed) " : "", err.text);
-		pipe_stop(&p->pipe);
-		p->ended = true;
-	}
-	pipe_flush(&p->pipe);
+	if (resp.kind == IMAP_COND && resp.cond.cond == IMAP_BYE)
+		pipe_bye(&p->pipe, &resp);
+	else if (pipe_take(&p->pipe, &resp, tag, slice_of(line), &no_closed, &err) < 0)
+		end(p, &err, no_closed);
+	else
+		flush(p);
 }
 
 static void play(struct player *p, const char *step)
@@ -123,6 +176,8 @@ static void play(struct player *p, const char *step)
 		hand_over(p, IMAP_CMD_READ, NULL, step + 2);
 	else if (strncmp(step, "f ", 2) == 0)
 		hand_over(p, IMAP_CMD_SEARCH, NULL, step + 2);
+	else if (strncmp(step, "c ", 2) == 0)
+		hand_over(p, IMAP_CMD_CHANGE, NULL, step + 2);
 	else if (strncmp(step, "p ", 2) == 0)
 		hand_over(p, IMAP_CMD_PLAIN, NULL, step + 2);
 	else if (strncmp(step, "< ", 2) == 0)
@@ -133,9 +188,12 @@ static void play(struct player *p, const char *step)
 	else if (strcmp(step, "last") == 0)
 		buf_addf(&p->got, "last %s\n", pipe_last_box(&p->pipe) != NULL
 			? (const char *)pipe_last_box(&p->pipe) : "-");
-	else if (strcmp(step, "pending") == 0)
+	else if (strcmp(step, "pending") == 0) {
 		p->pending = 1;
-	else
+	} else if (strcmp(step, "drained") == 0) {
+		p->pending = 0;
+		flush(p);
+	} else
 		diag("no such step: %s", step);
 }
 
@@ -266,7 +324,77 @@ static const struct script scripts[] = {
 	  "C a1 NOOP\n- < BAD what is that\nNOOP OK\n" },
 	{ "an early NO while it is being sent", true, CMD_PLUS, {
 		"p CREATE @", "pending", "< a1 NO [OVERQUOTA] full" },
-	  "C a1 CREATE {2+}|\303\251\nend the server refused \"CREATE\" while it was sent: full\n" },
+	  "C a1 CREATE {2+}|\303\251\nCREATE @ NO\nend the server refused \"CREATE\" while it was sent: full\n" },
+	{ "an untagged BAD instead of the plus (Q88): an upload hears of it", true, CMD_SYNC, {
+		"p APPEND x %s", "p NOOP", "< * BAD [TOOBIG] what is that" },
+	  "C a1 APPEND x {5}\nAPPEND x %s NO guessed(1 what is that)\n"
+	  "end the server did not take what was sent: what is that\n" },
+	{ "a name does not", true, CMD_SYNC, { "p CREATE @", "< * BAD what is that" },
+	  "C a1 CREATE {2}\nend the server did not take what was sent: what is that\n" },
+	{ "nor does either of two", true, CMD_PLUS, {
+		"p APPEND x %s", "p APPEND y %s", "< * BAD what is that" },
+	  "C a1 APPEND x {5+}|mmmmm\nC a2 APPEND y {5+}|mmmmm\n"
+	  "end the server did not take what was sent: what is that\n" },
+	{ "BYE while an upload is in flight; its own answer, later, is not told again", true, CMD_PLUS, {
+		"p APPEND x %s", "p NOOP", "< * BYE [TOOBIG] go away", "< a2 OK done", "< a1 NO [TOOBIG] no" },
+	  "C a1 APPEND x {5+}|mmmmm\nC a2 NOOP\nAPPEND x %s NO guessed(1 go away)\nNOOP OK\n" },
+	{ "BYE while a name is in flight says nothing of it", true, CMD_PLUS, {
+		"p CREATE @", "< * BYE go away" },
+	  "C a1 CREATE {2+}|\303\251\n" },
+	{ "BYE, and two that it may mean", true, CMD_PLUS, {
+		"p CREATE @", "p APPEND x %s", "< * BYE go away" },
+	  "C a1 CREATE {2+}|\303\251\nC a2 APPEND x {5+}|mmmmm\n" },
+	{ "an upload goes out in pieces, each when the one before is with the kernel; then what waits",
+	  true, CMD_PLUS, {
+		"pending", "p APPEND x %b", "p NOOP", "< * 3 RECENT", "< + of nobody's", "drained",
+		"< * 4 RECENT" },
+	  "C 65536 octets\n- < 3 RECENT\nC 65536 octets\n- < 4 RECENT\nC 18953 octets\nC a2 NOOP\n" },
+	{ "an upload that asks first", true, CMD_MINUS, {
+		"p APPEND x %b", "p NOOP", "pending", "< +", "< * 3 RECENT", "drained", "< a1 OK done" },
+	  "C a1 APPEND x {150000}\nC 65536 octets\n- < 3 RECENT\nC 65536 octets\n"
+	  "end the server answered \"APPEND\" while it was sent: done\n" },
+	{ "several files: each asks", true, CMD_SYNC, {
+		"p APPEND x () %s () %s", "< +", "< +", "< a1 OK done" },
+	  "C a1 APPEND x () {5}\nC mmmmm () {5}\nC mmmmm\nAPPEND x () %s () %s OK\n" },
+	{ "refused after the first one: no more of it", true, CMD_SYNC, {
+		"p APPEND x () %s () %b", "p NOOP", "< +", "< a1 NO [OVERQUOTA] full", "< a2 OK x" },
+	  "C a1 APPEND x () {5}\nC mmmmm () {150000}\nAPPEND x () %s () %b NO\nC a2 NOOP\nNOOP OK\n" },
+	{ "refused in the middle of the octets that were asked for", true, CMD_SYNC, {
+		"p APPEND x %b", "p NOOP", "pending", "< +", "< a1 NO [OVERQUOTA] full" },
+	  "C a1 APPEND x {150000}\nC 65536 octets\nAPPEND x %b NO\n"
+	  "end the server refused \"APPEND\" while it was sent: full\n" },
+	{ "refused instead of the plus", true, CMD_SYNC, {
+		"p APPEND x %m", "< a1 NO [TOOBIG] no", "p NOOP" },
+	  "C a1 APPEND x {9}\nAPPEND x %m NO\nC a2 NOOP\n" },
+	{ "a file that is missing when its octets are due", true, CMD_SYNC, {
+		"p APPEND x %m", "p NOOP", "< + go on" },
+	  "C a1 APPEND x {9}\nend cannot open \"/nonexistent\", which was being uploaded: No such file or "
+	  "directory\n" },
+	{ "one that is shorter than it was", true, CMD_PLUS, { "p NOOP", "p APPEND x () %s () %t", "p NOOP" },
+	  "C a1 NOOP\nend \"%t\", which was being uploaded, is 4 octets shorter than it was\n" },
+	{ "a change flies behind reads, a SELECT behind it; COPYUID is its mailbox's", true, CMD_SYNC, {
+		OPEN_A, "r UID FETCH 1 FLAGS", "c UID MOVE 1 B", "s B EXAMINE B", "r UID FETCH 2 FLAGS",
+		"< a2 OK done", "< * OK [COPYUID 7 1 9] moved", "< * 1 EXPUNGE", "< a3 OK done",
+		"< * OK [COPYUID 7 1 9] moved", "< * OK [MODIFIED 7] x", "< * OK [CLOSED] x", "< a4 OK done" },
+	  OPENED_A "C a2 UID FETCH 1 FLAGS\nC a3 UID MOVE 1 B\nC a4 EXAMINE B\nC a5 UID FETCH 2 FLAGS\n"
+	  "UID FETCH 1 FLAGS OK\nA < OK [COPYUID 7 1 9] moved\nA < 1 EXPUNGE\nUID MOVE 1 B OK\n"
+	  "- < OK [COPYUID 7 1 9] moved\n- < OK [MODIFIED 7] x\nEXAMINE B OK\n" },
+	{ "without [CLOSED] a SELECT waits for a change", false, CMD_SYNC, {
+		OPEN_A, "c UID STORE 1 +FLAGS.SILENT (\\Seen)", "s B EXAMINE B", "< a2 OK done" },
+	  OPENED_A "C a2 UID STORE 1 +FLAGS.SILENT (\\Seen)\nUID STORE 1 +FLAGS.SILENT (\\Seen) OK\n"
+	  "C a3 EXAMINE B\n" },
+	{ "COPYUID and the change's OK are true, though the server took the mailbox away", true, CMD_SYNC, {
+		OPEN_A, "c UID MOVE 1 B", "c UID MOVE 2 C", "< * OK [CLOSED] gone",
+		"< * OK [COPYUID 7 1 9] moved", "< a2 OK done", "< a3 NO gone", "c UID MOVE 3 D", "p NOOP" },
+	  OPENED_A "C a2 UID MOVE 1 B\nC a3 UID MOVE 2 C\nA < OK [COPYUID 7 1 9] moved\nUID MOVE 1 B OK\n"
+	  "UID MOVE 2 C NO\nUID MOVE 3 D NO\nC a4 NOOP\n" },
+	{ "COPYUID while another mailbox is open by [CLOSED] is still the change's", true, CMD_SYNC, {
+		OPEN_A, "c UID MOVE 1 C", "s B EXAMINE B", "< * OK [CLOSED] x", "< * OK [COPYUID 7 1 9] moved",
+		"< a2 OK done" },
+	  OPENED_A "C a2 UID MOVE 1 C\nC a3 EXAMINE B\nA < OK [COPYUID 7 1 9] moved\nUID MOVE 1 C OK\n" },
+	{ "a change whose SELECT failed is not sent", true, CMD_SYNC, {
+		OPEN_A, "s B SELECT B", "< a2 NO no", "c UID STORE 1 +FLAGS.SILENT (\\Seen)", "p NOOP" },
+	  OPENED_A "C a2 SELECT B\nSELECT B NO\nUID STORE 1 +FLAGS.SILENT (\\Seen) NO\nC a3 NOOP\n" },
 	{ "a plus that nobody waits for", true, CMD_SYNC, { "p NOOP", "< + idling", "< a1 OK done" },
 	  "C a1 NOOP\nNOOP OK\n" },
 	{ "[CLOSED] without a SELECT: the mailbox was taken away", true, CMD_SYNC, {
@@ -289,6 +417,18 @@ static const struct script scripts[] = {
 	  "EXAMINE B OK\nC < 3 EXISTS\nEXAMINE C OK\nC < 4 EXISTS\n" },
 };
 
+/* %t in what is wanted is the short file. */
+static const char *with_path(const char *want)
+{
+	static char text[2000];
+	const char *at = strstr(want, "\"%t\"");
+
+	if (at == NULL)
+		return want;
+	snprintf(text, sizeof text, "%.*s\"%s\"%s", (int)(at - want), want, files[0], at + 4);
+	return text;
+}
+
 static void run(const struct script *script)
 {
 	struct player p = { .space = resp_space_new() };
@@ -299,7 +439,7 @@ static void run(const struct script *script)
 	p.pipe.literals = script->literals;
 	for (size_t i = 0; script->steps[i] != NULL && !p.ended; i++)
 		play(&p, script->steps[i]);
-	is_str(buf_str(&p.got), script->want, "%s", script->name);
+	is_str(buf_str(&p.got), with_path(script->want), "%s", script->name);
 	pipe_release(&p.pipe);
 	resp_space_free(p.space);
 	buf_release(&p.got);
@@ -358,11 +498,48 @@ static void test_narrow(void)
 	buf_release(&p.got);
 }
 
+/* C6: ends the program, in a child. */
+static void hand_over_early(const char *const *steps)
+{
+	struct player p = { .space = resp_space_new() };
+
+	buf_init(&p.got, 0);
+	pipe_init(&p.pipe, &events, &p, "test");
+	p.pipe.tells_closed = true;
+	freopen("/dev/null", "w", stderr);
+	while (*steps != NULL)
+		play(&p, *steps++);
+	_exit(0);
+}
+
+static void test_change_too_early(void)
+{
+	static const char *const none[] = { "c UID MOVE 1 B", NULL };
+	static const char *const unanswered[] = { OPEN_A, "s B SELECT B", "c UID MOVE 1 C", NULL };
+	static const char *const in_time[] = { OPEN_A, "c UID MOVE 1 C", NULL };
+	static const char *const *const tables[] = { none, unanswered, in_time };
+
+	for (size_t i = 0; i < 3; i++) {
+		int status = 0;
+		pid_t child = fork();
+		if (child == 0)
+			hand_over_early(tables[i]);
+		waitpid(child, &status, 0);
+		is_int(status != 0, i < 2, "a change %s", i < 2 ? "before its SELECT's OK: an invariant is broken"
+			: "behind it: none");
+	}
+}
+
 int main(void)
 {
+	make_file(files[0], 5);
+	make_file(files[1], 150000);
 	for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++)
 		run(&scripts[i]);
 	test_room();
 	test_narrow();
+	test_change_too_early();
+	unlink(files[0]);
+	unlink(files[1]);
 	return done_testing();
 }
