@@ -147,8 +147,8 @@ struct imap_resp {
 	} fetch;
 };
 
-/* What the codes of changes tell (RFC 4315, RFC 9051 7.1), of a tagged or an untagged response: false, and
- * the outputs untouched, where it has no such code or one that cannot be used. */
+/* What the codes of changes tell (RFC 4315, RFC 9051 7.1), of a tagged or an untagged response:
+ * false, and the outputs untouched, where it has no such code or one that cannot be used. */
 
 /* In the order in which they were written; a range ascends whichever way it is written (R6, Q10).
  * At most 200,000 in one list; no 0, no "*". The caller's, to be released. */
@@ -216,8 +216,9 @@ struct imap_events {
 	/* An untagged response. `box` is the mailbox whose it is (messages, and the codes of a SELECT),
 	 * or NULL (LIST, STATUS, and what cannot be attributed). What comes for a mailbox whose commands are all
 	 * answered while another SELECT is in flight is not passed on at all: nobody could prove whose it is.
-	 * "* OK [COPYUID ...]", which is how MOVE tells it (RFC 6851), always comes, with the mailbox whose
-	 * IMAP_CMD_CHANGE are in flight; NULL where none are. Other codes of an untagged OK, MODIFIED too, with NULL. */
+	 * "* OK [COPYUID ...]", which is how MOVE tells it (RFC 6851), always comes, with the mailbox
+	 * whose IMAP_CMD_CHANGE are in flight; NULL where none are. Other codes of an untagged OK,
+	 * MODIFIED too, come with NULL. */
 	void (*on_untagged)(void *arg, void *box, const struct imap_resp *resp);
 	/* A BODY[] literal begins, of the mailbox `box`, before its FETCH response is known: where should it go? `uid` is 0 where
 	 * the server did not name it yet. NULL: thrown away. The response follows the sink's end. */
@@ -269,18 +270,19 @@ enum imap_cmd_kind {
 	IMAP_CMD_READ,   /* reads in the mailbox of the last SELECT that was handed over; flies behind it */
 	IMAP_CMD_SEARCH, /* the same for a plain SEARCH: one in flight at a time (C6) */
 	/* STORE, COPY, MOVE, EXPUNGE there. To hand one over before that SELECT was answered is a broken
-	 * invariant (C6); where it was not answered OK, or the server took the mailbox away since, it is answered NO and
-	 * never sent. The answer to one that was sent is the server's own. The next SELECT may fly behind
-	 * it as behind reads. */
+	 * invariant (C6); where it was not answered OK, or the server took the mailbox away since, it is
+	 * answered NO and never sent. The answer to one that was sent is the server's own. The next SELECT
+	 * may fly behind it as behind reads. */
 	IMAP_CMD_CHANGE,
 };
 
 struct imap_cmd;
-/* done: the tagged answer; not called where the connection ends first. It ends right after the answer where
- * that is a refusal which came while the octets of a literal were on their way. And where an upload
- * (imap_cmd_add_file) is the only command with literals in flight, and the server says BYE, or BAD without a
- * tag: then that code and text are given as a NO (cond.guessed), and the end follows (R5, Q88). The upload may have
- * been taken all the same. With several nobody is told; the owner counts attempts. */
+/* done: the tagged answer; not called where the connection ends first. It ends right after the
+ * answer where that is a refusal which came while the octets of a literal were on their way. Where an
+ * upload (imap_cmd_add_file) is the only command with literals in flight, and the server says BYE, or
+ * BAD without a tag, that code and text are given as a NO (cond.guessed), and the end follows (R5,
+ * Q88): the upload may have been taken all the same. With several nobody is told; the owner counts
+ * attempts. */
 struct imap_cmd *imap_cmd_new(enum imap_cmd_kind kind,
 	void (*done)(void *arg, const struct imap_resp *tagged), void *arg);
 void imap_cmd_free(struct imap_cmd *cmd); /* one that was not sent */
@@ -294,11 +296,12 @@ void imap_cmd_utf8(struct imap_cmd *cmd, bool utf8);
 void imap_cmd_add_string(struct imap_cmd *cmd, struct slice s, bool atom_ok);
 /* A literal of `size` octets that are read from the file while they are sent; with `utf8` as
  * `UTF8 (~{n}` octets `)` (RFC 6855). The file is opened when they are due, one at a time, and at most
- * 64 KB of it are in memory. If it cannot be opened or is shorter by then, the connection ends (ERR_RETRY): nothing else
- * can complete a literal. The time limit of a quiet wait does not run while the server takes octets. */
+ * 64 KB of it are in memory. If it cannot be opened or is shorter by then, the connection ends
+ * (ERR_RETRY, its name in the text): nothing else can complete a literal. The time limit of a quiet
+ * wait does not run while the server takes octets. */
 void imap_cmd_add_file(struct imap_cmd *cmd, const char *path, uint64_t size, bool utf8);
-/* All its literals wait for "+". Else those of at most 1 MB do not where LITERAL+ is offered, of at most 4,096
- * octets with LITERAL- (R5). */
+/* All its literals wait for "+". Else those of at most 1 MB do not where LITERAL+ is offered, nor
+ * those of at most 4,096 octets with LITERAL- (R5). */
 void imap_cmd_sync_literals(struct imap_cmd *cmd);
 /* How many octets the line has so far (C6: at most 8,000). */
 size_t imap_cmd_len(const struct imap_cmd *cmd);

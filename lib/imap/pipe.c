@@ -200,7 +200,8 @@ static int write_piece(struct pipe *p, struct imap_cmd *cmd, struct err *err)
 		log_wire(p->name, "C", buf_slice(&p->log));
 	if (cmd->shown != NULL)
 		mem_wipe(p->out.data, p->out.len);
-	buf_shrink(&p->out, CMD_PIECE);
+	if (p->writing == NULL)
+		buf_shrink(&p->out, CMD_PIECE);
 	return 0;
 }
 

@@ -309,7 +309,7 @@ static long peak_kb(void)
 int main(void)
 {
 	char folder[] = "/tmp/imap-upload-XXXXXX";
-	long before = peak_kb();
+	long before = peak_kb(), grown;
 
 	if (mkdtemp(folder) == NULL || chdir(folder) < 0)
 		return 1;
@@ -321,7 +321,12 @@ int main(void)
 	make_file("large", OCTETS_LARGE);
 	for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++)
 		run(&scripts[i]);
-	ok(peak_kb() - before < 32 * 1024, "memory has grown by %ld KB", peak_kb() - before);
+	grown = peak_kb() - before;
+#ifdef __SANITIZE_ADDRESS__ /* keeps what was freed */
+	diag("memory has grown by %ld KB", grown);
+#else
+	ok(grown < 32 * 1024, "memory has grown by %ld KB", grown);
+#endif
 	for (size_t i = 0; i < 3; i++)
 		unlink(paths[i]);
 	if (chdir("/") == 0)
