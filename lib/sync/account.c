@@ -13,6 +13,7 @@
 #define LOCK_WAIT_S 5.0
 #define LOCK_POLL_S 0.1
 #define RETRIES 3
+#define PUSH_ROUNDS 8 /* in a run; lost connections count, too */
 /* Less than this is brought by the first connection, which is open already: a second one costs more
  * round trips than it saves. */
 #define HAUL_ALONE_OCTETS (256u << 10)
@@ -146,6 +147,8 @@ static bool turn_locking(struct sync *s)
 		io_timer_start(s->lock_timer, LOCK_POLL_S);
 		return false;
 	}
+	if (rc == 0 && s->queue && !fold(s))
+		return true;
 	if (rc == 0 && throttle_holds_back(s))
 		return true;
 	if (rc == 0)
@@ -158,6 +161,33 @@ static bool turn_locking(struct sync *s)
 	return true;
 }
 
+/* What is brought is decided after the replay, which changes what there is to bring. */
+static void begin_work(struct sync *s)
+{
+	if (!s->decided) {
+		boxes_decide(s);
+		if (s->options.dry_run && !s->options.no_push)
+			push_tell_plan(s);
+	} else {
+		boxes_pull_touched(s);
+	}
+	s->phase = SYNC_WORKING;
+}
+
+static void begin_push(struct sync *s)
+{
+	s->phase = SYNC_PUSHING;
+	s->queue_fresh = false;
+	s->push_rounds++;
+	push_start(s);
+}
+
+/* Actions wait, and their place in the order is before everything else (R3). */
+static bool must_push(struct sync *s)
+{
+	return !s->options.dry_run && push_is_due(s) && s->push_rounds < PUSH_ROUNDS;
+}
+
 static bool turn_connecting(struct sync *s)
 {
 	struct link *first = &s->links[0];
@@ -166,9 +196,8 @@ static bool turn_connecting(struct sync *s)
 		link_open(first);
 	if (first->state != LINK_READY)
 		return false;
-	if (boxes_known(s)) {
-		boxes_decide(s);
-		s->phase = SYNC_WORKING;
+	if (!must_push(s) && boxes_known(s)) {
+		begin_work(s);
 	} else {
 		s->phase = SYNC_LISTING;
 		boxes_ask(s);
@@ -180,8 +209,29 @@ static bool turn_listing(struct sync *s)
 {
 	if (s->links[0].state != LINK_READY || !boxes_asked(s))
 		return false;
-	boxes_decide(s);
-	s->phase = SYNC_WORKING;
+	if (must_push(s))
+		begin_push(s);
+	else
+		begin_work(s);
+	return true;
+}
+
+static bool turn_pushing(struct sync *s)
+{
+	if (s->links[0].state == LINK_DOWN && !s->retrying)
+		link_open(&s->links[0]);
+	fold_if_due(s);
+	push_step(s->push);
+	if (s->failed)
+		return true;
+	if (!push_is_over(s->push))
+		return false;
+	if (push_must_list(s->push)) {
+		s->phase = SYNC_LISTING;
+		boxes_ask(s);
+	} else {
+		begin_work(s);
+	}
 	return true;
 }
 
@@ -247,7 +297,7 @@ static void start_hauls(struct sync *s)
 	bool pulls_over = pulls_are_over(s);
 	struct box *box;
 
-	if (s->options.dry_run)
+	if (s->options.dry_run || s->options.no_pull)
 		return;
 	if (second->state == LINK_DOWN && s->account->connections > 1 && second_link_pays(s) &&
 		!s->retrying)
@@ -272,7 +322,7 @@ static bool nothing_left(struct sync *s)
 	for (unsigned i = 0; i < LINKS; i++)
 		if ((s->links[i].state == LINK_READY && !imap_idle(s->links[i].imap)))
 			return false;
-	return s->options.dry_run || !haul_find(s);
+	return s->options.dry_run || s->options.no_pull || !haul_find(s);
 }
 
 static void tell_results(struct sync *s)
@@ -302,6 +352,7 @@ static void last_commit(struct sync *s)
 		account_fail(s, &err);
 	else if (store_bodies_sweep(s->store, &err) < 0)
 		account_fail(s, &err);
+	fold_compact(s);
 }
 
 static void leave(struct sync *s)
@@ -325,6 +376,7 @@ static bool turn_working(struct sync *s)
 {
 	if (s->links[0].state == LINK_DOWN && !s->retrying)
 		link_open(&s->links[0]);
+	fold_if_due(s);
 	step_pulls(s);
 	if (batch_is_due(s))
 		batch_commit(s);
@@ -337,13 +389,19 @@ static bool turn_working(struct sync *s)
 		return false;
 	if (!batch_is_empty(s) && !s->options.dry_run)
 		batch_commit(s);
-	leave(s);
+	/* What was queued meanwhile, or waited for a UID that a pull has found. */
+	if (s->queue_fresh && must_push(s))
+		begin_push(s);
+	else
+		leave(s);
 	return true;
 }
 
 /* A run that was stopped or has failed keeps what has arrived. */
 static void break_off(struct sync *s)
 {
+	if (s->push && !s->store_failed && s->store && !s->options.dry_run)
+		push_break_off(s->push);
 	if (s->store && s->maildir && s->phase == SYNC_WORKING && !s->options.dry_run &&
 		!s->store_failed && !s->breaking) {
 		s->breaking = true;
@@ -364,6 +422,8 @@ static void account_turn(void *arg)
 	bool more = true;
 
 	while (more && s->phase != SYNC_OVER) {
+		if (s->push)
+			push_after_loss(s->push);
 		if (s->failed || s->stopping) {
 			break_off(s);
 			break;
@@ -377,6 +437,9 @@ static void account_turn(void *arg)
 			break;
 		case SYNC_LISTING:
 			more = turn_listing(s);
+			break;
+		case SYNC_PUSHING:
+			more = turn_pushing(s);
 			break;
 		case SYNC_WORKING:
 			more = turn_working(s);
@@ -463,6 +526,7 @@ void sync_free(struct sync *s)
 	if (s->phase != SYNC_OVER)
 		over(s);
 	visits_free(s);
+	push_free(s->push);
 	throttle_release(s);
 	io_timer_free(s->lock_timer);
 	io_timer_free(s->retry_timer);

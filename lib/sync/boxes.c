@@ -422,6 +422,11 @@ void boxes_decide(struct sync *s)
 		box->may_owe = counts.owed > 0;
 		s->progress.messages += counts.owed;
 		s->progress.octets += counts.owed_octets;
+		if (box->touched)
+			box->told.items = 0;
+		box->touched = false;
+		if (s->options.no_pull)
+			continue;
 		/* A body that is owed does not make the pull needed: the haul opens the mailbox itself. */
 		unchanged = !s->options.cold && plan_unchanged(&box->rec, &box->told, 0, box->rules.old_skip);
 		box->state = unchanged ? BOX_IDLE : BOX_TO_PULL;
@@ -437,6 +442,30 @@ void boxes_decide(struct sync *s)
 	if (s->listed)
 		note_unknown_names(s);
 	s->decided = true;
+}
+
+void boxes_pull_touched(struct sync *s)
+{
+	for (struct box *box = s->boxes; box; box = box->next) {
+		if (box->touched && box->chosen && box->state == BOX_IDLE && !s->options.no_pull) {
+			box->told.items = 0;
+			box->state = BOX_TO_PULL;
+		}
+		box->touched = false;
+	}
+}
+
+void box_deleted(struct box *box)
+{
+	box->listed = false;
+	box->chosen = false;
+	box->rec.state |= STORE_MAILBOX_ABSENT | STORE_MAILBOX_GONE;
+	box->rec_changed = true;
+}
+
+void box_was_renamed(struct box *box, const char *name)
+{
+	(void)box, (void)name;
 }
 
 void boxes_put_new(struct sync *s)

@@ -187,7 +187,7 @@ static int take_lines(struct sync *s, struct reader *r)
 		rc = read_line(s, r);
 	}
 	note_folded(s, r->after);
-	s->queue_settled = true;
+	s->queue_settled = s->queue_fresh = true;
 	point("fold.lines");
 	return rc == 1 ? read_line(s, r) : rc;
 }

@@ -75,6 +75,8 @@ static void link_forget(struct link *link)
 			v->link = NULL;
 		}
 	}
+	if (link->sync->push && link->index == 0)
+		push_lost(link->sync->push);
 	link->haul = NULL;
 	link->imap = NULL;
 	imap_free(imap);

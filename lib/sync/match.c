@@ -212,10 +212,12 @@ static bool drop_orphans(struct box *box, unsigned *limit)
 	store_message_init(&m);
 	while ((more = store_orphan_next(s->store, box->rec.id, 0, &m)) && *limit > 0) {
 		--*limit;
+		box->result.removed++;
+		if (settle_gone(s, &m))
+			continue;
 		if (m.state & STORE_SHOWN)
 			batch_project_shown(s, STORE_REMOVE, &m);
 		store_message_delete(s->store, m.number);
-		box->result.removed++;
 	}
 	store_message_release(&m);
 	return more;

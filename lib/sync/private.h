@@ -73,6 +73,7 @@ struct box {
 	bool rec_changed;  /* rec must be written */
 	bool by_select;    /* EXAMINE told another UIDVALIDITY: ask SELECT */
 	unsigned pulls;    /* how often it was pulled in this run */
+	bool touched;      /* the replay changed it: what LIST-STATUS told is no longer so */
 	bool again;        /* something showed that the pull must be done once more */
 	uint32_t haul_after; /* bodies up to this UID have been asked for in this run */
 	bool too_long;     /* a command of its pull asked for too many UIDs (Q47) */
@@ -142,6 +143,8 @@ struct sync {
 	double queue_looked;    /* whether it has grown */
 	bool queue_foreign;     /* the file is of another store; told */
 	bool queue_settled;     /* lines may be left out of it now */
+	bool queue_fresh;       /* something may be replayed that could not be before */
+	unsigned push_rounds;
 	struct maildir *maildir;
 	int64_t now; /* of the run's start, seconds since 1970 */
 	uint32_t run;
@@ -149,7 +152,7 @@ struct sync {
 	uint64_t written;  /* octets of files of this run */
 
 	enum {
-		SYNC_LOCKING, SYNC_CONNECTING, SYNC_LISTING, SYNC_WORKING, SYNC_LEAVING, SYNC_OVER
+		SYNC_LOCKING, SYNC_CONNECTING, SYNC_LISTING, SYNC_PUSHING, SYNC_WORKING, SYNC_LEAVING, SYNC_OVER
 	} phase;
 	bool stopping, failed, breaking, told_done;
 	struct err failure;
@@ -165,6 +168,7 @@ struct sync {
 	int exit_status;
 	double started, told;
 
+	struct push *push;
 	struct throttle throttle;
 	struct link links[LINKS];
 	struct visit *visits;
@@ -317,6 +321,9 @@ void standins_free(struct standins *t);
 void boxes_load(struct sync *s); /* those of the store, once */
 struct box *box_by_id(struct sync *s, uint32_t id); /* NULL */
 struct box *box_by_name(struct sync *s, const char *name);
+/* The server has deleted, or renamed, it on our word: the local side follows. */
+void box_deleted(struct box *box);
+void box_was_renamed(struct box *box, const char *name);
 /* In a transaction: a mailbox that an action will make on the server (STORE_MAILBOX_HERE). */
 struct box *box_here(struct sync *s, const char *name);
 /* The account's trash mailbox, or NULL: as configured, else by SPECIAL-USE. */
@@ -329,6 +336,8 @@ void boxes_ask(struct sync *s);
 bool boxes_asked(struct sync *s); /* all answered */
 /* Which are to be pulled, which are new, which are gone. */
 void boxes_decide(struct sync *s);
+/* A replay later in the run: those that it changed are pulled once more. */
+void boxes_pull_touched(struct sync *s);
 /* In a transaction: the records of those that have none yet, and of those that changed. */
 void boxes_put_new(struct sync *s);
 void boxes_put(struct sync *s);
@@ -352,6 +361,22 @@ bool pull_is_over(const struct pull *p);
 /* It was taken off the list. */
 void pull_settle(struct pull *p);
 struct pull **pull_link(struct pull *p); /* its place in the list of s->pulls */
+
+/* push.c: the replay of the queue. */
+struct push;
+bool push_is_due(struct sync *s);
+void push_start(struct sync *s);
+/* Goes on where answers allow it; from the top of the loop. */
+void push_step(struct push *p);
+bool push_is_over(const struct push *p);
+/* Once: a mailbox was renamed. */
+bool push_must_list(struct push *p);
+/* The first connection is gone; and from the top of the loop: what is known is agreed. */
+void push_lost(struct push *p);
+void push_after_loss(struct push *p);
+void push_break_off(struct push *p); /* the run ends */
+void push_tell_plan(struct sync *s);
+void push_free(struct push *p);
 
 /* haul.c */
 /* Is there a body to ask for, beyond what is asked for already? */

@@ -95,10 +95,12 @@ static void apply_gone_message(struct pull *p, struct store_message *m)
 {
 	struct sync *s = pull_sync(p);
 
-	if (m->state & STORE_SHOWN)
-		batch_project_shown(s, STORE_REMOVE, m);
 	p->visit.box->result.removed++;
 	p->removed++;
+	if (settle_gone(s, m))
+		return; /* its body will be uploaded (R12) */
+	if (m->state & STORE_SHOWN)
+		batch_project_shown(s, STORE_REMOVE, m);
 	store_message_delete(s->store, m->number);
 }
 

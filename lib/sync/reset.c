@@ -16,6 +16,7 @@ bool reset_some(struct box *box, unsigned limit)
 
 	store_message_init(&m);
 	while ((more = store_message_next(s->store, box->rec.id, 0, &m)) && limit-- > 0) {
+		settle_reset(s, &m, box->rec.name);
 		if (!m.body && !m.emailid && !(m.state & STORE_SHOWN) &&
 			memcmp(m.message_id, no_id, sizeof no_id) == 0) {
 			store_message_delete(s->store, m.number);

@@ -1,0 +1,589 @@
+/* Push: the replay of the queue (R3, R9 to R13; RFC 4549 sections 4.2, 5 and 5.1).
+ *
+ * Actions are done in their order, on the first connection, before anything is brought. Those that stand next to
+ * each other and do not depend on each other go together as a batch of one kind; a batch is a table of rows (as
+ * a pull is), which judge from the top of the loop when all that they sent is answered. What a
+ * batch came to is one transaction (push_agree.c).
+ *
+ * What makes it safe:
+ * - A change is handed over only after its SELECT was answered OK with the UIDVALIDITY of our record (C6, S2).
+ * - What must not run twice is noted, durably, before it is sent (R10). If its answer is lost, push_look.c
+ *   finds out what became of it before anything is sent again. The rest may be sent twice without harm.
+ * - An action on a message waits for every earlier one on it. If one of those did not come to its end, it is not
+ *   done in this run; if one failed, settle.c has failed this one by name.
+ * - A lost connection fails nothing: what was answered is agreed, the rest has its turn on the next one (R11). */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/point.h"
+#include "sync/push_private.h"
+
+/* Rows */
+
+void push_go(struct push *p, const char *row)
+{
+	p->row = 0;
+	while (strcmp(p->kind->rows[p->row].name, row) != 0)
+		p->row++;
+	p->going = true;
+}
+
+void push_end(struct push *p)
+{
+	while (p->kind->rows[p->row].name)
+		p->row++;
+	p->going = true;
+}
+
+void push_answered(struct push *p, const struct imap_resp *tagged)
+{
+	struct sync *s = p->sync;
+	bool about_mail = tagged->cond.code == IMAP_OVERQUOTA || tagged->cond.code == IMAP_LIMIT ||
+			  tagged->cond.code == IMAP_TOOBIG;
+
+	p->unanswered--;
+	if (!about_mail)
+		throttle_answer(s, tagged);
+	if (tagged->cond.cond != IMAP_OK) {
+		p->refused = true;
+		p->code = tagged->cond.code;
+		snprintf(p->words, sizeof p->words, "%.*s", (int)tagged->cond.text.len,
+			tagged->cond.text.data);
+	}
+	account_mark(s);
+}
+
+static void on_answer(void *arg, const struct imap_resp *tagged)
+{
+	push_answered(arg, tagged);
+}
+
+struct imap_cmd *push_command_to(struct push *p, enum imap_cmd_kind kind,
+	void (*done)(void *arg, const struct imap_resp *tagged), void *arg)
+{
+	p->unanswered++;
+	return imap_cmd_new(kind, done, arg);
+}
+
+struct imap_cmd *push_command(struct push *p, enum imap_cmd_kind kind)
+{
+	return push_command_to(p, kind, on_answer, p);
+}
+
+void push_send(struct push *p, struct imap_cmd *cmd)
+{
+	imap_send(p->link->imap, cmd, NULL, 0);
+}
+
+const char *push_words(const struct push *p)
+{
+	return p->words[0] ? p->words : "the server gave no reason";
+}
+
+void push_fail_work(struct work *w, const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	free(w->reason);
+	w->reason = mem_copy(text);
+	w->outcome = WORK_FAILED;
+}
+
+void push_fail_open(struct push *p, const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	for (size_t i = 0; i < p->count; i++)
+		if (p->works[i].outcome == WORK_OPEN)
+			push_fail_work(&p->works[i], "%s", text);
+}
+
+size_t push_open_count(const struct push *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->count; i++)
+		n += p->works[i].outcome == WORK_OPEN;
+	return n;
+}
+
+static void on_pause(void *arg)
+{
+	struct push *p = arg;
+
+	if (p->state == PUSH_PAUSING)
+		p->state = PUSH_WORKING;
+	account_mark(p->sync);
+}
+
+void push_pause(struct push *p, double seconds)
+{
+	if (!p->pause)
+		p->pause = io_timer_new(p->sync->io, on_pause, p);
+	p->state = PUSH_PAUSING;
+	io_timer_start(p->pause, seconds);
+}
+
+/* Gathering: the next batch */
+
+static void block_mailbox(struct push *p, uint32_t id)
+{
+	p->blocked = mem_grow(p->blocked, p->blocked_count + 1, sizeof *p->blocked);
+	p->blocked[p->blocked_count++] = id;
+}
+
+static bool is_blocked_mailbox(const struct push *p, uint32_t id)
+{
+	for (size_t i = 0; i < p->blocked_count && id != 0; i++)
+		if (p->blocked[i] == id)
+			return true;
+	return false;
+}
+
+static bool is_of_mailbox(const struct store_action *a)
+{
+	return a->verb == QUEUE_CREATE || a->verb == QUEUE_DELETE || a->verb == QUEUE_RENAME ||
+	       a->verb == QUEUE_SUBSCRIBE || a->verb == QUEUE_UNSUBSCRIBE;
+}
+
+static const struct push_kind *kind_of(const struct store_action *a, const struct store_part *part)
+{
+	if (is_of_mailbox(a))
+		return &push_box;
+	if (a->state == STORE_ACTION_INTENT && a->verb != QUEUE_EXPUNGE && !(part->state & STORE_PART_COPIED))
+		return &push_look;
+	if (part->state & STORE_PART_UPLOAD)
+		return &push_append;
+	switch ((enum queue_verb)a->verb) {
+	case QUEUE_FLAG:
+		return &push_flags;
+	case QUEUE_APPEND:
+		return &push_append;
+	case QUEUE_EXPUNGE:
+		return &push_expunge;
+	default:
+		return &push_copy;
+	}
+}
+
+/* Does an earlier action on the message stand before this one? Flag changes of one batch are done as one. */
+static bool must_wait(struct push *p, const struct store_action *a, uint64_t message)
+{
+	struct store *store = p->sync->store;
+	struct store_part part;
+	uint64_t earlier = 0;
+
+	while (store_pending_next(store, message, earlier, &earlier) && earlier < a->number) {
+		if (p->kind == &push_flags && p->count > 0 && earlier >= p->first.number)
+			continue;
+		if (store_part_get(store, earlier, message, &part) && !(part.state & STORE_PART_LOCAL))
+			return true;
+	}
+	return false;
+}
+
+static struct work *add_work(struct push *p, const struct store_action *a)
+{
+	struct work *w;
+
+	if (p->count == p->size) {
+		p->size = p->size ? 2 * p->size : 16;
+		p->works = mem_grow(p->works, p->size, sizeof *p->works);
+	}
+	w = &p->works[p->count++];
+	memset(w, 0, sizeof *w);
+	w->action = a->number;
+	mail_flags_init(&w->add);
+	mail_flags_init(&w->remove);
+	mail_flags_copy(&w->add, &a->add);
+	mail_flags_copy(&w->remove, &a->remove);
+	return w;
+}
+
+/* R14: its message is expunged by a later action, and neither copied nor moved before: nobody will see it. */
+static bool is_vain(struct push *p, const struct store_action *a, uint64_t message)
+{
+	struct store_action later;
+	uint64_t at = a->number;
+	bool vain = false, on = true;
+
+	if (a->verb != QUEUE_FLAG || (a->add.system & MAIL_DELETED))
+		return false;
+	store_action_init(&later);
+	while (on && store_pending_next(p->sync->store, message, at, &at)) {
+		if (!store_action_get(p->sync->store, at, &later))
+			continue;
+		vain = later.verb == QUEUE_EXPUNGE && later.state == STORE_ACTION_WAITING;
+		on = later.verb == QUEUE_FLAG;
+	}
+	store_action_release(&later);
+	return vain;
+}
+
+static void add_part(struct push *p, const struct store_action *a, const struct store_part *part)
+{
+	struct store_message m;
+	struct work *w;
+	bool found;
+
+	store_message_init(&m);
+	found = store_message_get(p->sync->store, part->message, &m);
+	w = add_work(p, a);
+	w->message = part->message;
+	w->state = part->state;
+	w->made = part->made;
+	w->mailbox = m.mailbox;
+	w->uid = m.uid;
+	if (part->state & STORE_PART_COPIED)
+		w->outcome = WORK_COPIED;
+	if (!found) {
+		w->outcome = WORK_GONE;
+	} else if (m.uid == 0 && !(m.state & STORE_HERE)) {
+		w->outcome = WORK_LATER; /* its UID is found by the next pull */
+		p->sync->queue_fresh = true;
+	} else if (is_vain(p, a, m.number)) {
+		w->outcome = WORK_DONE;
+	} else if (a->attempts > PUSH_ATTEMPTS_ALONE && a->state == STORE_ACTION_WAITING) {
+		push_fail_work(w, "the connection was lost %u times while it was sent", a->attempts);
+	}
+	if (p->kind == &push_append || p->kind == &push_look)
+		p->octets += m.size;
+	store_message_release(&m);
+}
+
+/* The parts of the action that can be done now, of the batch's kind. True: all of them are in the batch. */
+static bool add_parts(struct push *p, const struct store_action *a)
+{
+	struct store_part part = { .message = a->number == p->part_action ? p->part_after : 0 };
+
+	while (store_part_next(p->sync->store, a->number, part.message, &part)) {
+		if ((part.state & (STORE_PART_FAILED | STORE_PART_LOCAL)) ||
+			((part.state & STORE_PART_MADE) && !(part.state & STORE_PART_UPLOAD)) ||
+			must_wait(p, a, part.message))
+			continue;
+		if (p->count == 0) {
+			p->kind = kind_of(a, &part);
+			p->first.number = a->number;
+		} else if (kind_of(a, &part) != p->kind || p->count >= p->kind->works_max) {
+			return false;
+		}
+		add_part(p, a, &part);
+		p->part_action = a->number;
+		p->part_after = part.message;
+	}
+	p->part_action = 0;
+	return true;
+}
+
+static void begin_batch(struct push *p, const struct store_action *a)
+{
+	struct sync *s = p->sync;
+
+	p->begun = true;
+	store_action_get(s->store, a->number, &p->first);
+	p->box = box_by_id(s, a->mailbox);
+	p->to = box_by_id(s, a->verb == QUEUE_APPEND ? a->mailbox : a->to);
+	p->row = 0;
+	p->row_sent = p->missing = p->created = false;
+	p->rounds = 0;
+	p->uidnext = 0;
+	p->uidvalidity = 0;
+	uids_clear(&p->others);
+}
+
+/* True where the batch ends here. */
+static bool consider(struct push *p, struct store_action *a)
+{
+	bool whole;
+
+	if (a->state != STORE_ACTION_WAITING && a->state != STORE_ACTION_INTENT) {
+		if (is_of_mailbox(a) && a->state == STORE_ACTION_UNKNOWN)
+			block_mailbox(p, a->mailbox);
+		return false;
+	}
+	if (is_blocked_mailbox(p, a->mailbox) || is_blocked_mailbox(p, a->to))
+		return false;
+	if (p->count > 0 && (a->attempts >= PUSH_ATTEMPTS_ALONE || !p->kind->joins || !p->kind->joins(p, a)))
+		return true;
+	if (is_of_mailbox(a)) {
+		p->kind = &push_box;
+		add_work(p, a);
+		begin_batch(p, a);
+		return true;
+	}
+	whole = add_parts(p, a);
+	if (p->count > 0 && !p->begun)
+		begin_batch(p, a);
+	if (!whole)
+		p->after = a->number - 1;
+	return !whole || (p->count > 0 && (a->attempts >= PUSH_ATTEMPTS_ALONE || p->count >= p->kind->works_max));
+}
+
+static bool gather(struct push *p)
+{
+	struct store_action a;
+	bool end = false;
+
+	store_action_init(&a);
+	store_action_release(&p->first);
+	p->count = 0;
+	p->octets = 0;
+	p->kind = NULL;
+	p->begun = false;
+	while (!end && !p->stop && store_action_next(p->sync->store, p->after, &a)) {
+		uint64_t before = p->after;
+		p->after = a.number;
+		end = consider(p, &a);
+		/* It did not join: it begins the next one. */
+		if (end && (p->count == 0 || p->works[p->count - 1].action != a.number) && p->after == a.number)
+			p->after = before;
+	}
+	store_action_release(&a);
+	return p->count > 0;
+}
+
+/* Its life */
+
+static void clear_works(struct push *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		free(p->works[i].reason);
+		mail_flags_release(&p->works[i].add);
+		mail_flags_release(&p->works[i].remove);
+	}
+	p->count = 0;
+}
+
+/* What LIST-STATUS told of them was before. */
+static void touch(struct push *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		struct box *box = box_by_id(p->sync, p->works[i].mailbox);
+		if (box)
+			box->touched = true;
+	}
+	if (p->box)
+		p->box->touched = true;
+	if (p->to)
+		p->to->touched = true;
+}
+
+static void finish(struct push *p)
+{
+	struct sync *s = p->sync;
+
+	p->state = PUSH_GATHERING;
+	touch(p);
+	if (!batch_begin(s))
+		return;
+	push_agree(p);
+	point("push.before-agree");
+	if (!batch_end(s))
+		return;
+	point("push.agreed");
+	s->failures = 0; /* it moves */
+	if (p->kind == &push_look)
+		p->after = p->first.number - 1; /* what was not done has its turn now */
+	if (p->relist)
+		p->state = PUSH_OVER;
+	clear_works(p);
+}
+
+/* Nothing is known of what was not answered. */
+static void finish_lost(struct push *p)
+{
+	struct sync *s = p->sync;
+
+	p->lost = false;
+	p->stay = p->ahead = NULL;
+	p->unanswered = 0;
+	io_timer_stop(p->pause);
+	if (p->state == PUSH_OVER)
+		return;
+	if (p->state != PUSH_GATHERING) {
+		p->after = p->first.number - 1;
+		p->part_action = 0;
+		p->state = PUSH_GATHERING;
+		touch(p);
+		if (!batch_begin(s))
+			return;
+		push_note_lost(p);
+		push_agree(p);
+		if (!batch_end(s))
+			return;
+		point("push.lost");
+	}
+	clear_works(p);
+}
+
+/* False: it waits. */
+static bool work(struct push *p)
+{
+	const struct push_row *row = &p->kind->rows[p->row];
+
+	if (!row->name) {
+		finish(p);
+		return true;
+	}
+	if (!p->row_sent) {
+		if (row->due && !row->due(p)) {
+			p->row++;
+			return true;
+		}
+		log_line(LOG_MOVES, p->kind->name, "send %s", row->name);
+		p->row_sent = true;
+		p->refused = false;
+		p->words[0] = '\0';
+		if (row->send)
+			row->send(p);
+	}
+	if (p->unanswered > 0)
+		return false;
+	log_line(LOG_MOVES, p->kind->name, "recv %s", row->name);
+	p->row_sent = p->going = false;
+	if (row->recv)
+		row->recv(p);
+	if (!p->going)
+		p->row++;
+	return true;
+}
+
+void push_after_loss(struct push *p)
+{
+	if (p->lost)
+		finish_lost(p);
+}
+
+/* The run ends: what was answered is agreed, what is in flight is as if it were lost. */
+void push_break_off(struct push *p)
+{
+	if (p->state == PUSH_WORKING || p->state == PUSH_PAUSING)
+		finish_lost(p);
+	p->state = PUSH_OVER;
+}
+
+void push_step(struct push *p)
+{
+	bool on = true;
+
+	while (on && !p->sync->failed && p->link->state == LINK_READY) {
+		switch (p->state) {
+		case PUSH_GATHERING:
+			p->state = gather(p) ? PUSH_WORKING : PUSH_OVER;
+			break;
+		case PUSH_WORKING:
+			on = work(p);
+			break;
+		case PUSH_PAUSING:
+		case PUSH_OVER:
+			on = false;
+			break;
+		}
+	}
+}
+
+bool push_is_over(const struct push *p)
+{
+	return p->state == PUSH_OVER;
+}
+
+bool push_must_list(struct push *p)
+{
+	bool must = p->relist;
+
+	p->relist = false;
+	return must;
+}
+
+void push_lost(struct push *p)
+{
+	p->lost = true;
+	account_mark(p->sync);
+}
+
+bool push_is_due(struct sync *s)
+{
+	struct store_action_counts n = store_action_counts(s->store);
+
+	return n.waiting + n.intent > 0 && !s->options.no_push && !s->queue_foreign;
+}
+
+void push_start(struct sync *s)
+{
+	struct push *p = s->push;
+
+	if (!p) {
+		p = s->push = mem_new(sizeof *p);
+		p->sync = s;
+		p->link = &s->links[0];
+		store_action_init(&p->first);
+		uids_init(&p->others);
+	}
+	p->state = PUSH_GATHERING;
+	p->after = p->part_action = 0;
+	p->blocked_count = 0;
+}
+
+void push_free(struct push *p)
+{
+	if (!p)
+		return;
+	clear_works(p);
+	free(p->works);
+	free(p->blocked);
+	free(p->hashed);
+	io_timer_free(p->pause);
+	store_action_release(&p->first);
+	uids_release(&p->others);
+	free(p);
+}
+
+static void tell_planned(struct sync *s, uint64_t number, const char *verb, const char *mailbox)
+{
+	struct sync_action told = { number, verb, mailbox, SYNC_ACTION_PLANNED, NULL };
+
+	if (s->events.acted)
+		s->events.acted(s->arg, &told);
+}
+
+/* Lines that were not taken up yet: a dry run does not write. */
+static void tell_lines(struct sync *s)
+{
+	struct err err = { 0 };
+	struct queue *q = queue_open(s->account->state, store_id(s->store), true, &err);
+	struct queue_action line;
+	uint64_t after = sync_folded(s->store);
+	int rc = 0;
+
+	while (q && ((rc = queue_next(q, after, &line, &err)) > 0 || (rc < 0 && err.scope != ERR_ACCOUNT))) {
+		after = line.number > after ? line.number : after;
+		if (rc < 0)
+			continue;
+		tell_planned(s, line.number, line.verb_text, line.mailbox);
+		queue_action_release(&line);
+	}
+	queue_close(q);
+}
+
+void push_tell_plan(struct sync *s)
+{
+	struct store_action a;
+
+	store_action_init(&a);
+	for (uint64_t at = 0; store_action_next(s->store, at, &a); at = a.number)
+		if (a.state == STORE_ACTION_WAITING || a.state == STORE_ACTION_INTENT)
+			tell_planned(s, a.number, queue_verb_name((enum queue_verb)a.verb),
+				settle_mailbox_name(s, a.mailbox));
+	store_action_release(&a);
+	tell_lines(s);
+}
