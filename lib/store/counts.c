@@ -65,8 +65,8 @@ void store_tallies_count(struct store *s, const struct store_message_index *m, i
 		return;
 	struct store_tally *t = tally_of(s, m->mailbox);
 	bool owed = (m->state & STORE_BODY_OWED) != 0 && m->uid != 0;
-	if ((m->state & STORE_ORPHAN) != 0) {
-		count(s, &t->orphans, 1, sign);
+	if ((m->state & STORE_APART) != 0) {
+		count(s, &t->apart, 1, sign);
 		return;
 	}
 	count(s, &t->counts.messages, 1, sign);

@@ -42,6 +42,8 @@ bool store_db_get(struct store *s, enum store_db db, const struct store_key *key
 {
 	MDB_val k = val_of_key(key), v = { 0 };
 	int code;
+	if (s->dbs[db] == 0)
+		return false;
 	if (s->write != NULL) {
 		MDB_cursor *cursor = cursor_of(s, db);
 		if (cursor == NULL)
@@ -118,7 +120,7 @@ bool store_walk(struct store_walk *w, struct store *s, enum store_db db,
 {
 	*w = (struct store_walk){ .s = s };
 	MDB_txn *txn = store_read_begin(s);
-	if (s->write != NULL && s->failed)
+	if ((s->write != NULL && s->failed) || s->dbs[db] == 0)
 		return false;
 	int code = mdb_cursor_open(txn, s->dbs[db], &w->cursor);
 	if (code != 0) {

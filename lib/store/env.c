@@ -155,10 +155,12 @@ static int env_open(struct store *s, size_t map_start, struct err *err)
 	return 0;
 }
 
+/* What an older schema had not is not opened but made, with MDB_CREATE; a reader finds it empty. */
 static int open_dbs(struct store *s, MDB_txn *txn, unsigned flags)
 {
 	static const char *const names[STORE_DBS] = STORE_DB_NAMES_INIT;
-	for (int i = 0; i < STORE_DBS; i++) {
+	int count = s->schema < STORE_SCHEMA && flags == 0 ? STORE_DBS_OF_SCHEMA_1 : STORE_DBS;
+	for (int i = 0; i < count; i++) {
 		int code = mdb_dbi_open(txn, names[i], flags, &s->dbs[i]);
 		if (code != 0)
 			return code;
@@ -194,10 +196,11 @@ static int read_meta(struct store *s, MDB_txn *txn, bool *empty, struct err *err
 	if (mdb_dbi_open(txn, "meta", 0, &s->dbs[STORE_DB_META]) != 0 ||
 	    !meta_get(s, txn, "schema", &value) || value.len != 4)
 		return store_error(s, MDB_INVALID, "open", err);
-	uint32_t schema = store_take_u32((const uint8_t *)value.data);
-	if (schema > STORE_SCHEMA)
+	s->schema = store_take_u32((const uint8_t *)value.data);
+	if (s->schema > STORE_SCHEMA)
 		return err_set(err, ERR_USER, ERR_ACCOUNT, "the store \"%s\" has format %u, made by a "
-			"newer mailtide; this one knows format %u", s->path, schema, STORE_SCHEMA);
+			"newer mailtide; this one knows format %u", s->path, s->schema,
+			STORE_SCHEMA);
 	if (!meta_get(s, txn, "id", &value) || value.len != 16)
 		return store_error(s, MDB_INVALID, "open", err);
 	memcpy(s->id, value.data, 16);
@@ -235,19 +238,36 @@ static void put_meta(struct store *s, const char *name, struct slice value)
 	store_db_put(s, STORE_DB_META, &key, value);
 }
 
-static int make_schema(struct store *s, const char *state, struct err *err)
+/* In a transaction: all databases, and what they are called together. */
+static void put_schema(struct store *s)
 {
 	uint8_t schema[4];
-	uint64_t random;
-	INVARIANT(getrandom(&random, sizeof random, 0) == (ssize_t)sizeof random);
-	snprintf(s->id, sizeof s->id, "%016llx", (unsigned long long)random);
-	if (store_begin(s, err) < 0)
-		return -1;
 	int code = open_dbs(s, s->write, MDB_CREATE);
 	if (code != 0)
 		store_fail(s, code, "make the databases");
 	store_put_u32(schema, STORE_SCHEMA);
 	put_meta(s, "schema", (struct slice){ (char *)schema, sizeof schema });
+	s->schema = STORE_SCHEMA;
+}
+
+/* From schema 1: what is new begins empty. One transaction, so that a crash leaves the old store or
+ * the new one. A reader that has the old one open finds what is new when it opens the store again. */
+static int migrate(struct store *s, struct err *err)
+{
+	if (store_begin_now(s, err) < 0)
+		return -1;
+	put_schema(s);
+	return store_commit_now(s, err);
+}
+
+static int make_schema(struct store *s, const char *state, struct err *err)
+{
+	uint64_t random;
+	INVARIANT(getrandom(&random, sizeof random, 0) == (ssize_t)sizeof random);
+	snprintf(s->id, sizeof s->id, "%016llx", (unsigned long long)random);
+	if (store_begin(s, err) < 0)
+		return -1;
+	put_schema(s);
 	put_meta(s, "id", slice_of(s->id));
 	if (store_commit_now(s, err) < 0 || sync_folder(s->path, err) < 0 ||
 	    sync_folder(state, err) < 0)
@@ -272,7 +292,11 @@ static int open_all(struct store *s, const char *state, bool create, size_t map_
 	}
 	if (empty && make_schema(s, state, err) < 0)
 		return -1;
-	return s->read_only ? 0 : store_bodies_sweep_unfinished(s, err);
+	if (s->read_only)
+		return 0;
+	if (s->schema < STORE_SCHEMA && migrate(s, err) < 0)
+		return -1;
+	return store_bodies_sweep_unfinished(s, err);
 }
 
 struct store *store_open_sized(const char *state, bool create, bool read_only, size_t map_start,

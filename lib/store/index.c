@@ -1,5 +1,5 @@
 /* What is derived from a message: the indexes by UID, by base name, of owed bodies, of what may be
- * the same mail, of orphans, and the references to the body. A put compares what the old record had
+ * the same mail, of orphans, of what was made here, and the references to the body. A put compares what the old record had
  * with what the new one has, and changes only what differs. */
 #include "store/store_private.h"
 
@@ -96,20 +96,21 @@ static void index_alike(struct store *s, uint64_t number, const struct store_mes
 	}
 }
 
-static void index_orphan(struct store *s, uint64_t number, const struct store_message_index *old,
-	const struct store_message_index *now)
+/* The index of the messages with one state, by mailbox. */
+static void index_state(struct store *s, enum store_db db, uint32_t state, uint64_t number,
+	const struct store_message_index *old, const struct store_message_index *now)
 {
 	struct store_key key;
-	bool was = (old->state & STORE_ORPHAN) != 0, is = (now->state & STORE_ORPHAN) != 0;
+	bool was = (old->state & state) != 0, is = (now->state & state) != 0;
 	if (was == is && old->mailbox == now->mailbox)
 		return;
 	if (was) {
-		store_key_orphan(&key, old->mailbox, number);
-		store_db_delete(s, STORE_DB_ORPHANS, &key);
+		store_key_message(&key, old->mailbox, number);
+		store_db_delete(s, db, &key);
 	}
 	if (is) {
-		store_key_orphan(&key, now->mailbox, number);
-		store_db_put(s, STORE_DB_ORPHANS, &key, STORE_NOTHING);
+		store_key_message(&key, now->mailbox, number);
+		store_db_put(s, db, &key, STORE_NOTHING);
 	}
 }
 
@@ -151,7 +152,8 @@ void store_index_change(struct store *s, uint64_t number, struct store_message_i
 	index_uid(s, number, &old, now);
 	index_owed(s, &old, now);
 	index_alike(s, number, &old, now);
-	index_orphan(s, number, &old, now);
+	index_state(s, STORE_DB_ORPHANS, STORE_ORPHAN, number, &old, now);
+	index_state(s, STORE_DB_HERE, STORE_HERE, number, &old, now);
 	if (base_goes)
 		unindex_base(s, number, &base);
 	if (base_changed && now->base.data != NULL)

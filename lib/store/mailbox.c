@@ -101,7 +101,7 @@ void store_mailbox_delete(struct store *s, uint32_t id)
 	struct store_mailbox old;
 	struct store_key key;
 	struct store_tally tally = store_tally_get(s, id);
-	INVARIANT(s->failed || (tally.counts.messages == 0 && tally.orphans == 0));
+	INVARIANT(s->failed || (tally.counts.messages == 0 && tally.apart == 0));
 	if (!store_mailbox_get(s, id, &old))
 		return;
 	forget_name(s, id, old.name);

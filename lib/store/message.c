@@ -169,13 +169,24 @@ bool store_emailid_next(struct store *s, const char *emailid, uint64_t after,
 	return next_number(s, STORE_DB_EMAILIDS, &key, m);
 }
 
-bool store_orphan_next(struct store *s, uint32_t mailbox, uint64_t after, struct store_message *m)
+static bool apart_next(struct store *s, enum store_db db, uint32_t mailbox, uint64_t after,
+	struct store_message *m)
 {
 	struct store_key key;
 	if (after == UINT64_MAX)
 		return false;
-	store_key_orphan(&key, mailbox, after + 1);
-	return next_number(s, STORE_DB_ORPHANS, &key, m);
+	store_key_message(&key, mailbox, after + 1);
+	return next_number(s, db, &key, m);
+}
+
+bool store_orphan_next(struct store *s, uint32_t mailbox, uint64_t after, struct store_message *m)
+{
+	return apart_next(s, STORE_DB_ORPHANS, mailbox, after, m);
+}
+
+bool store_here_next(struct store *s, uint32_t mailbox, uint64_t after, struct store_message *m)
+{
+	return apart_next(s, STORE_DB_HERE, mailbox, after, m);
 }
 
 bool store_owed_next(struct store *s, uint32_t mailbox, uint32_t after, uint32_t *uid,
@@ -199,7 +210,7 @@ bool store_owed_next(struct store *s, uint32_t mailbox, uint32_t after, uint32_t
 void store_message_put(struct store *s, struct store_message *m)
 {
 	INVARIANT(s->write != NULL && (m->uid == 0 || m->mailbox != 0));
-	INVARIANT(m->uid == 0 || (m->state & STORE_ORPHAN) == 0);
+	INVARIANT(m->uid == 0 || (m->state & STORE_APART) == 0);
 	struct store_message_index old = { 0 }, now = store_index_of(m);
 	struct store_key key;
 	struct slice value, record = store_message_encode(s, m);

@@ -3,108 +3,11 @@
  * false, never to a wrong one. */
 #include <stdlib.h>
 
-#include "store/store_private.h"
+#include "store/record.h"
 
 enum { MESSAGE_SHOWN = 1, MESSAGE_SAME_FLAGS = 2, MESSAGE_BASE = 4, MESSAGE_EMAILID = 8,
 	MESSAGE_MESSAGE_ID = 16 };
 enum { BODY_FILE_HASH = 1 };
-
-/* Writing: the caller reserves what the record can need at most. */
-static uint8_t *record_begin(struct store *s, size_t size_max)
-{
-	buf_clear(&s->scratch);
-	uint8_t *p = (uint8_t *)buf_reserve(&s->scratch, size_max);
-	*p = STORE_RECORD_VERSION;
-	return p + 1;
-}
-
-static struct slice record_end(struct store *s, const uint8_t *end)
-{
-	buf_added(&s->scratch, (size_t)((const char *)end - s->scratch.data));
-	return buf_slice(&s->scratch);
-}
-
-static size_t text_size(const char *text)
-{
-	return 2 + (text != NULL ? strlen(text) : 0);
-}
-
-static uint8_t *put_octets(uint8_t *p, const void *data, size_t len)
-{
-	if (len > 0)
-		memcpy(p, data, len);
-	return p + len;
-}
-
-static uint8_t *put_text(uint8_t *p, const void *text, size_t len)
-{
-	INVARIANT(len <= UINT16_MAX);
-	return put_octets(store_put_u16(p, (uint32_t)len), text, len);
-}
-
-static uint8_t *put_str(uint8_t *p, const char *text)
-{
-	return put_text(p, text, text != NULL ? strlen(text) : 0);
-}
-
-/* Reading: after the end everything is 0 and `bad` is set, so that one look at the end is enough. */
-struct fields {
-	const uint8_t *at;
-	size_t left;
-	bool bad;
-};
-
-static const uint8_t *octets(struct fields *f, size_t len)
-{
-	static const uint8_t zeros[MAIL_HASH_SIZE];
-	if (f->left < len) {
-		f->bad = true;
-		f->left = 0;
-		return zeros;
-	}
-	const uint8_t *at = f->at;
-	f->at += len;
-	f->left -= len;
-	return at;
-}
-
-static uint32_t u8(struct fields *f)
-{
-	return *octets(f, 1);
-}
-
-static uint32_t u16(struct fields *f)
-{
-	return store_take_u16(octets(f, 2));
-}
-
-static uint32_t u32(struct fields *f)
-{
-	return store_take_u32(octets(f, 4));
-}
-
-static uint64_t u64(struct fields *f)
-{
-	return store_take_u64(octets(f, 8));
-}
-
-static struct slice text(struct fields *f)
-{
-	size_t len = u16(f);
-	if (len > f->left) {
-		f->bad = true;
-		len = 0;
-	}
-	return (struct slice){ (const char *)octets(f, len), len };
-}
-
-static struct fields fields_of(struct slice in)
-{
-	struct fields f = { (const uint8_t *)in.data, in.len, false };
-	if (u8(&f) != STORE_RECORD_VERSION)
-		f.bad = true;
-	return f;
-}
 
 struct slice store_counters_encode(struct store *s, const struct store_counters *c)
 {
@@ -122,12 +25,12 @@ bool store_counters_decode(struct slice in, struct store_counters *c)
 {
 	struct fields f = fields_of(in);
 	struct store_counters got;
-	got.mailbox = u64(&f);
-	got.message = u64(&f);
-	got.body = u64(&f);
-	got.projection = u64(&f);
-	got.keyword = u64(&f);
-	got.indexed = u64(&f);
+	got.mailbox = take_u64(&f);
+	got.message = take_u64(&f);
+	got.body = take_u64(&f);
+	got.projection = take_u64(&f);
+	got.keyword = take_u64(&f);
+	got.indexed = take_u64(&f);
 	if (!f.bad)
 		*c = got;
 	return !f.bad;
@@ -159,17 +62,18 @@ bool store_mailbox_decode(struct slice in, struct store_mailbox *m)
 {
 	struct fields f = fields_of(in);
 	struct store_mailbox got = { 0 };
-	got.delimiter = (char)u8(&f);
-	got.attrs = u32(&f);
-	got.state = u32(&f);
-	got.uidvalidity = u64(&f);
-	got.highestmodseq = u64(&f);
-	got.uidnext = u32(&f);
-	got.messages = u32(&f);
-	got.lastseen = u32(&f);
-	got.synced = (int64_t)u64(&f);
-	got.rules = u64(&f);
-	struct slice name = text(&f), wire = text(&f), folder = text(&f), mailboxid = text(&f);
+	got.delimiter = (char)take_u8(&f);
+	got.attrs = take_u32(&f);
+	got.state = take_u32(&f);
+	got.uidvalidity = take_u64(&f);
+	got.highestmodseq = take_u64(&f);
+	got.uidnext = take_u32(&f);
+	got.messages = take_u32(&f);
+	got.lastseen = take_u32(&f);
+	got.synced = (int64_t)take_u64(&f);
+	got.rules = take_u64(&f);
+	struct slice name = take_text(&f), wire = take_text(&f), folder = take_text(&f);
+	struct slice mailboxid = take_text(&f);
 	if (f.bad)
 		return false;
 	got.name = mem_copy_slice(name);
@@ -189,7 +93,7 @@ struct slice store_tally_encode(struct store *s, const struct store_tally *t)
 	p = store_put_u64(p, t->counts.owed_octets);
 	p = store_put_u64(p, t->counts.unseen);
 	p = store_put_u64(p, t->uids);
-	p = store_put_u64(p, t->orphans);
+	p = store_put_u64(p, t->apart);
 	return record_end(s, p);
 }
 
@@ -197,13 +101,13 @@ bool store_tally_decode(struct slice in, struct store_tally *t)
 {
 	struct fields f = fields_of(in);
 	struct store_tally got;
-	got.counts.messages = u64(&f);
-	got.counts.bodies = u64(&f);
-	got.counts.owed = u64(&f);
-	got.counts.owed_octets = u64(&f);
-	got.counts.unseen = u64(&f);
-	got.uids = u64(&f);
-	got.orphans = u64(&f);
+	got.counts.messages = take_u64(&f);
+	got.counts.bodies = take_u64(&f);
+	got.counts.owed = take_u64(&f);
+	got.counts.owed_octets = take_u64(&f);
+	got.counts.unseen = take_u64(&f);
+	got.uids = take_u64(&f);
+	got.apart = take_u64(&f);
 	if (!f.bad)
 		*t = got;
 	return !f.bad;
@@ -224,12 +128,12 @@ static uint8_t *put_identity(uint8_t *p, const struct store_message *m, uint32_t
 	return p;
 }
 
-static size_t flags_size(const struct mail_flags *flags)
+size_t store_flags_size(const struct mail_flags *flags)
 {
 	return 4 + 4 * flags->count;
 }
 
-static uint8_t *put_flags(struct store *s, uint8_t *p, const struct mail_flags *flags)
+uint8_t *store_flags_put(struct store *s, uint8_t *p, const struct mail_flags *flags)
 {
 	INVARIANT(flags->system <= UINT16_MAX && flags->count <= MAIL_KEYWORDS_MAX);
 	p = store_put_u16(p, flags->system);
@@ -239,9 +143,7 @@ static uint8_t *put_flags(struct store *s, uint8_t *p, const struct mail_flags *
 	return p;
 }
 
-/* keyword.c uses no scratch while it looks a number up, but a new keyword is put; so the numbers
- * are made sure of before the record is begun. */
-static void number_keywords(struct store *s, const struct mail_flags *flags)
+void store_flags_number(struct store *s, const struct mail_flags *flags)
 {
 	for (size_t i = 0; i < flags->count; i++)
 		store_keyword_number(s, flags->keywords[i]);
@@ -255,7 +157,7 @@ static uint8_t *put_shown(struct store *s, uint8_t *p, const struct store_messag
 	p = store_put_u64(p, m->file_size);
 	p = store_put_u64(p, (uint64_t)m->file_mtime_ns);
 	p = store_put_u32(p, m->run);
-	return same ? p : put_flags(s, p, &m->shown);
+	return same ? p : store_flags_put(s, p, &m->shown);
 }
 
 struct slice store_message_encode(struct store *s, const struct store_message *m)
@@ -275,10 +177,10 @@ struct slice store_message_encode(struct store *s, const struct store_message *m
 	if (knows_message_id(m))
 		bits |= MESSAGE_MESSAGE_ID;
 
-	number_keywords(s, &m->flags);
-	number_keywords(s, &m->shown);
-	uint8_t *p = record_begin(s, 128 + flags_size(&m->flags) + flags_size(&m->shown) + base_len +
-		text_size(m->emailid));
+	store_flags_number(s, &m->flags);
+	store_flags_number(s, &m->shown);
+	uint8_t *p = record_begin(s, 128 + store_flags_size(&m->flags) +
+		store_flags_size(&m->shown) + base_len + text_size(m->emailid));
 	*p++ = bits;
 	p = store_put_u16(p, m->state);
 	p = store_put_u32(p, m->mailbox);
@@ -286,21 +188,21 @@ struct slice store_message_encode(struct store *s, const struct store_message *m
 	p = store_put_u64(p, (uint64_t)m->date);
 	p = store_put_u64(p, m->size);
 	p = store_put_u64(p, m->body);
-	p = put_flags(s, p, &m->flags);
+	p = store_flags_put(s, p, &m->flags);
 	p = put_identity(p, m, bits);
 	if ((bits & MESSAGE_SHOWN) != 0)
 		p = put_octets(put_shown(s, p, m, same), m->base, base_len);
 	return record_end(s, p);
 }
 
-static bool take_flags(struct store *s, struct fields *f, struct mail_flags *flags)
+bool store_flags_take(struct store *s, struct fields *f, struct mail_flags *flags)
 {
-	flags->system = u16(f);
-	uint32_t count = u16(f);
+	flags->system = take_u16(f);
+	uint32_t count = take_u16(f);
 	if (count > MAIL_KEYWORDS_MAX || f->bad)
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
-		const char *name = store_keyword_name(s, u32(f));
+		const char *name = store_keyword_name(s, take_u32(f));
 		if (f->bad || name == NULL)
 			return false;
 		mail_flags_add(flags, slice_of(name));
@@ -311,22 +213,22 @@ static bool take_flags(struct store *s, struct fields *f, struct mail_flags *fla
 static void take_identity(struct fields *f, uint32_t bits, struct store_message *m)
 {
 	if ((bits & MESSAGE_EMAILID) != 0)
-		m->emailid = mem_copy_slice(text(f));
+		m->emailid = mem_copy_slice(take_text(f));
 	if ((bits & MESSAGE_MESSAGE_ID) != 0)
-		memcpy(m->message_id, octets(f, sizeof m->message_id), sizeof m->message_id);
+		memcpy(m->message_id, take_octets(f, sizeof m->message_id), sizeof m->message_id);
 }
 
 static bool take_shown(struct store *s, struct fields *f, uint32_t bits, struct store_message *m)
 {
-	m->shown_mailbox = u32(f);
-	m->device = u64(f);
-	m->inode = u64(f);
-	m->file_size = u64(f);
-	m->file_mtime_ns = (int64_t)u64(f);
-	m->run = u32(f);
+	m->shown_mailbox = take_u32(f);
+	m->device = take_u64(f);
+	m->inode = take_u64(f);
+	m->file_size = take_u64(f);
+	m->file_mtime_ns = (int64_t)take_u64(f);
+	m->run = take_u32(f);
 	if ((bits & MESSAGE_SAME_FLAGS) != 0)
 		mail_flags_copy(&m->shown, &m->flags);
-	else if (!take_flags(s, f, &m->shown))
+	else if (!store_flags_take(s, f, &m->shown))
 		return false;
 	if ((bits & MESSAGE_BASE) != 0)
 		m->base = mem_copy_slice((struct slice){ (const char *)f->at, f->left });
@@ -338,14 +240,14 @@ bool store_message_decode(struct store *s, struct slice in, struct store_message
 {
 	struct fields f = fields_of(in);
 	store_message_release(m);
-	uint32_t bits = u8(&f);
-	m->state = u16(&f);
-	m->mailbox = u32(&f);
-	m->uid = u32(&f);
-	m->date = (int64_t)u64(&f);
-	m->size = u64(&f);
-	m->body = u64(&f);
-	if (!take_flags(s, &f, &m->flags))
+	uint32_t bits = take_u8(&f);
+	m->state = take_u16(&f);
+	m->mailbox = take_u32(&f);
+	m->uid = take_u32(&f);
+	m->date = (int64_t)take_u64(&f);
+	m->size = take_u64(&f);
+	m->body = take_u64(&f);
+	if (!store_flags_take(s, &f, &m->flags))
 		return false;
 	take_identity(&f, bits, m);
 	return (bits & MESSAGE_SHOWN) == 0 ? !f.bad : take_shown(s, &f, bits, m);
@@ -353,36 +255,36 @@ bool store_message_decode(struct store *s, struct slice in, struct store_message
 
 static void skip_keywords(struct fields *f)
 {
-	for (uint32_t count = u16(f); count > 0; count--)
-		octets(f, 4);
+	for (uint32_t count = take_u16(f); count > 0; count--)
+		take_octets(f, 4);
 }
 
 bool store_message_peek(struct slice in, struct store_message_index *out)
 {
 	struct fields f = fields_of(in);
-	uint32_t bits = u8(&f);
+	uint32_t bits = take_u8(&f);
 	out->there = true;
-	out->state = u16(&f);
-	out->mailbox = u32(&f);
-	out->uid = u32(&f);
-	out->date = (int64_t)u64(&f);
-	out->size = u64(&f);
-	out->body = u64(&f);
-	out->seen = (u16(&f) & MAIL_SEEN) != 0;
+	out->state = take_u16(&f);
+	out->mailbox = take_u32(&f);
+	out->uid = take_u32(&f);
+	out->date = (int64_t)take_u64(&f);
+	out->size = take_u64(&f);
+	out->body = take_u64(&f);
+	out->seen = (take_u16(&f) & MAIL_SEEN) != 0;
 	skip_keywords(&f);
 	out->emailid = out->base = (struct slice){ NULL, 0 };
 	if ((bits & MESSAGE_EMAILID) != 0)
-		out->emailid = text(&f);
+		out->emailid = take_text(&f);
 	if ((bits & MESSAGE_MESSAGE_ID) != 0)
-		octets(&f, sizeof ((struct store_message *)0)->message_id);
+		take_octets(&f, sizeof ((struct store_message *)0)->message_id);
 	if ((bits & MESSAGE_BASE) == 0)
 		return !f.bad;
-	u32(&f);
+	take_u32(&f);
 	for (int i = 0; i < 4; i++)
-		u64(&f);
-	u32(&f);
+		take_u64(&f);
+	take_u32(&f);
 	if ((bits & MESSAGE_SAME_FLAGS) == 0) {
-		u16(&f);
+		take_u16(&f);
 		skip_keywords(&f);
 	}
 	out->base = (struct slice){ (const char *)f.at, f.left };
@@ -406,13 +308,13 @@ bool store_body_decode(struct slice in, struct store_body_record *b)
 {
 	struct fields f = fields_of(in);
 	struct store_body_record got = { 0 };
-	got.encoding = (uint8_t)u8(&f);
-	got.info.has_file_hash = (u8(&f) & BODY_FILE_HASH) != 0;
-	got.info.size = u64(&f);
-	got.info.references = u64(&f);
-	memcpy(got.info.hash, octets(&f, MAIL_HASH_SIZE), MAIL_HASH_SIZE);
+	got.encoding = (uint8_t)take_u8(&f);
+	got.info.has_file_hash = (take_u8(&f) & BODY_FILE_HASH) != 0;
+	got.info.size = take_u64(&f);
+	got.info.references = take_u64(&f);
+	memcpy(got.info.hash, take_octets(&f, MAIL_HASH_SIZE), MAIL_HASH_SIZE);
 	if (got.info.has_file_hash)
-		memcpy(got.info.file_hash, octets(&f, MAIL_HASH_SIZE), MAIL_HASH_SIZE);
+		memcpy(got.info.file_hash, take_octets(&f, MAIL_HASH_SIZE), MAIL_HASH_SIZE);
 	if (!f.bad)
 		*b = got;
 	return !f.bad;
@@ -437,14 +339,14 @@ struct slice store_projection_encode(struct store *s, const struct store_project
 bool store_projection_decode(struct slice in, struct store_projection *p)
 {
 	struct fields f = fields_of(in);
-	p->kind = (enum store_projection_kind)u8(&f);
-	p->old_new = u8(&f) != 0;
-	p->message = u64(&f);
-	p->mailbox = u32(&f);
-	p->old_system = u32(&f);
-	p->file_size = u64(&f);
-	p->file_mtime_ns = (int64_t)u64(&f);
-	struct slice base = text(&f), tmp = text(&f);
+	p->kind = (enum store_projection_kind)take_u8(&f);
+	p->old_new = take_u8(&f) != 0;
+	p->message = take_u64(&f);
+	p->mailbox = take_u32(&f);
+	p->old_system = take_u32(&f);
+	p->file_size = take_u64(&f);
+	p->file_mtime_ns = (int64_t)take_u64(&f);
+	struct slice base = take_text(&f), tmp = take_text(&f);
 	buf_clear(&p->base);
 	buf_clear(&p->tmp);
 	buf_add_slice(&p->base, base);

@@ -7,7 +7,8 @@
  * `u16 length, octets` stands for one. Offsets are in octets.
  *
  * A change of any of this raises STORE_SCHEMA, which stands in "meta": a store with a higher one is
- * refused, one with a lower one is migrated when it is opened for writing. */
+ * refused, one with a lower one is migrated when it is opened for writing. Schema 2 added the databases
+ * from "here" on, which are empty after a migration, and in a store of schema 1 that is only read. */
 #ifndef STORE_SCHEMA_H
 #define STORE_SCHEMA_H
 
@@ -17,7 +18,7 @@
 #include "base/slice.h"
 #include "mail/mail.h"
 
-#define STORE_SCHEMA 1
+#define STORE_SCHEMA 2
 #define STORE_RECORD_VERSION 1
 
 /* meta: what the store knows of itself. The keys are
@@ -25,6 +26,8 @@
  *   "id"        16 hex digits, made with the store
  *   "counters"  u8 version, u64 each: the last mailbox id, message, body, projection and keyword
  *               number given out; the body number up to which "hashes" is complete
+ *   "actions"   u8 version, u64 each: how many actions are in each state, from WAITING to LOCAL; none:
+ *               all 0
  *
  * facts: store_put. Key text, value: u8 version, octets.
  *
@@ -39,8 +42,8 @@
  * last put owns the entry: so names may be swapped inside a transaction.
  *
  * counts: key u32 mailbox id. Value: u8 version, u64 each: messages, bodies, owed, owed octets, unseen,
- * messages with a UID, orphans (which are in none of the others). Apart from the mailbox because every
- * transaction changes it.
+ * messages with a UID, orphans and messages made here (which are in none of the others). Apart from the
+ * mailbox because every transaction changes it.
  *
  * messages: key u64 number. Value
  *    0 u8 version    1 u8 bits: 1 there is a shown part, 2 shown flags = agreed flags, 4 base,
@@ -92,7 +95,25 @@
  * projections: key u64 number. Value
  *    0 u8 version    1 u8 kind          2 u8 in new/     3 u64 message
  *   11 u32 mailbox  15 u32 system flags 19 u64 file size    27 i64 file's time in ns
- *   35 u16 length, base; u16 length, tmp name */
+ *   35 u16 length, base; u16 length, tmp name
+ *
+ * here: key u32 mailbox, u64 message; value empty. Messages with STORE_HERE.
+ *
+ * actions: key u64 number. Value
+ *    0 u8 version    1 u8 state         2 u8 bits: 1 something is appended, 2 there is an intent
+ *    3 u32 verb      7 u32 options     11 u32 attempts   15 u32 mailbox   19 u32 to
+ *   23 u64 message  31 u64 blocked by
+ *   39 flags to add, flags to remove, as in a message
+ *   then, with bit 1: u64 size, i64 date, u16 length, sha256
+ *   then, with bit 2: u64 uidvalidity, u32 uidnext, u32 step, i64 since, u32 looks,
+ *                      u32 count, count times u32 first, u32 last
+ *   reason text
+ *
+ * parts: key u64 action, u64 message. Value
+ *    0 u8 version    1 u32 state        5 u32 uid         9 u64 uidvalidity
+ *   17 u32 mailbox  21 u64 made
+ *
+ * pending: key u64 message, u64 action; value empty. Parts that have not FAILED. */
 enum store_db {
 	STORE_DB_META,
 	STORE_DB_FACTS,
@@ -114,12 +135,17 @@ enum store_db {
 	STORE_DB_DROPPED,
 	STORE_DB_UNUSED,
 	STORE_DB_PROJECTIONS,
+	STORE_DB_HERE,
+	STORE_DB_ACTIONS,
+	STORE_DB_PARTS,
+	STORE_DB_PENDING,
 	STORE_DBS,
+	STORE_DBS_OF_SCHEMA_1 = STORE_DB_HERE,
 };
 
 #define STORE_DB_NAMES_INIT { "meta", "facts", "mailboxes", "names", "counts", "messages", "uids", \
 	"bases", "owed", "alike", "emailids", "orphans", "keywords", "bodies", "hashes", "pieces", \
-	"unfinished", "dropped", "unused", "projections" }
+	"unfinished", "dropped", "unused", "projections", "here", "actions", "parts", "pending" }
 
 /* An LMDB overflow page has a header of 16 octets; what is one octet longer takes two pages, which
  * must then lie side by side. */
@@ -205,9 +231,14 @@ static inline void store_key_alike(struct store_key *key, int64_t date, uint64_t
 	key->len = (size_t)(store_put_u64(p, message) - key->data);
 }
 
-static inline void store_key_orphan(struct store_key *key, uint32_t mailbox, uint64_t message)
+static inline void store_key_message(struct store_key *key, uint32_t mailbox, uint64_t message)
 {
 	key->len = (size_t)(store_put_u64(store_put_u32(key->data, mailbox), message) - key->data);
+}
+
+static inline void store_key_pair(struct store_key *key, uint64_t first, uint64_t second)
+{
+	key->len = (size_t)(store_put_u64(store_put_u64(key->data, first), second) - key->data);
 }
 
 void store_key_text(struct store_key *key, struct slice text);

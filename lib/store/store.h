@@ -50,6 +50,7 @@ enum store_mailbox_state {
 	STORE_MAILBOX_SUSPECT = 16, /* told something that needs a whole look (C8, S16): not skipped */
 	STORE_MAILBOX_MATCHING = 32, /* UIDVALIDITY changed: orphans wait for their new UIDs (S2) */
 	STORE_MAILBOX_STAND_INS = 64, /* a stand-in was shown in it */
+	STORE_MAILBOX_HERE = 128, /* not on the server yet: an action will create it */
 };
 struct store_mailbox {
 	uint32_t id;
@@ -76,9 +77,9 @@ bool store_mailbox_find(struct store *s, const char *name, struct store_mailbox 
 bool store_mailbox_next(struct store *s, uint32_t after, struct store_mailbox *m);
 /* id 0: a new one, whose id is filled in. */
 void store_mailbox_put(struct store *s, struct store_mailbox *m);
-/* With its messages gone before, orphans too (INVARIANT). */
+/* With its messages gone before, orphans and those made here too (INVARIANT). */
 void store_mailbox_delete(struct store *s, uint32_t id);
-/* Kept up by the message calls. Orphans are not counted. */
+/* Kept up by the message calls. Orphans and messages made here are not counted. */
 struct store_counts {
 	uint64_t messages, bodies, owed, owed_octets, unseen;
 };
@@ -94,6 +95,7 @@ enum store_message_state {
 	STORE_UNMATCHED = 32,   /* may be one that we hold already: no body is asked for until that is known */
 	STORE_WANTED = 64,      /* its body was asked for by name: no rule takes that back */
 	STORE_ORPHAN = 128,     /* its UID went with its UIDVALIDITY: waits for a new one (S2); uid is 0 */
+	STORE_HERE = 256,       /* made here (append, copy): not on the server yet; uid is 0 */
 };
 struct store_message {
 	uint64_t number;
@@ -133,6 +135,8 @@ bool store_emailid_next(struct store *s, const char *emailid, uint64_t after,
 	struct store_message *m);
 /* Messages of a mailbox with STORE_ORPHAN, by number. */
 bool store_orphan_next(struct store *s, uint32_t mailbox, uint64_t after, struct store_message *m);
+/* Messages of a mailbox with STORE_HERE, by number. */
+bool store_here_next(struct store *s, uint32_t mailbox, uint64_t after, struct store_message *m);
 /* Bodies owed in a mailbox, ascending: uid > after with its size; false at the end. */
 bool store_owed_next(struct store *s, uint32_t mailbox, uint32_t after, uint32_t *uid,
 	uint64_t *size);
@@ -201,5 +205,84 @@ void store_projection_put(struct store *s, struct store_projection *p); /* fills
 bool store_projection_next(struct store *s, uint64_t after, struct store_projection *p);
 void store_projection_delete(struct store *s, uint64_t number);
 bool store_projection_names(struct store *s, const char *tmp_name); /* is the tmp file still needed? (sweep) */
+
+/* Actions: what became of the lines of the queue's file (R1, R9 to R13). The text stays in the file; here stand
+ * progress, intents and results. An action with a number up to the fact "queue.folded" that has no record here is
+ * done. Numbers are the queue's, from 1. */
+enum store_action_state {
+	STORE_ACTION_WAITING = 1,
+	STORE_ACTION_INTENT = 2,  /* something that must not run twice may have been sent (R10) */
+	STORE_ACTION_FAILED = 3,  /* with its reason; out of the way (R13) */
+	STORE_ACTION_HELD = 4,    /* not to be done before the user says so: cannot be read, of another store */
+	STORE_ACTION_UNKNOWN = 5, /* R10: done or not, nobody can tell: the user's to decide */
+	STORE_ACTION_LOCAL = 6,   /* R4: the server does not keep such a flag; it stays here */
+};
+struct store_action {
+	uint64_t number;
+	uint32_t verb;           /* enum queue_verb; the store does not look at it */
+	enum store_action_state state;
+	uint32_t attempts;       /* lost connections in a row while it was in flight (R11) */
+	uint32_t options;        /* the verb's own bits */
+	uint32_t mailbox, to;    /* ids; 0: none */
+	uint64_t message;        /* append: the message that it makes; 0 */
+	uint64_t size;           /* append: octets to send */
+	int64_t date;            /* append: delivery date */
+	struct mail_flags add, remove;
+	char *sha256;            /* append: of what is sent; NULL. "" comes back as NULL, here and in `reason` */
+	uint64_t blocked_by;     /* it failed because that action failed (R9); 0 */
+	char *reason;            /* the server's own words, or ours; NULL */
+	/* The intent, told in the session in which it was noted. */
+	uint64_t uidvalidity;    /* of the target */
+	uint32_t uidnext;
+	uint32_t step;           /* of a verb with several */
+	int64_t since;           /* seconds since 1970; "looks" of R10 */
+	uint32_t looks;
+	struct uids others;      /* expunge emulation: \Deleted was taken from these for a while (R7) */
+};
+void store_action_init(struct store_action *a);
+void store_action_release(struct store_action *a);
+/* *a is initialised; what it held before is released, so that one struct serves a loop. False where there is
+ * none: *a is as it was. */
+bool store_action_get(struct store *s, uint64_t number, struct store_action *a);
+/* The one with the smallest number > after. */
+bool store_action_next(struct store *s, uint64_t after, struct store_action *a);
+void store_action_put(struct store *s, const struct store_action *a);
+/* With its parts. */
+void store_action_delete(struct store *s, uint64_t number);
+/* Kept up by the two above. */
+struct store_action_counts {
+	uint64_t waiting, intent, failed, held, unknown, local;
+};
+struct store_action_counts store_action_counts(struct store *s);
+
+/* Parts: one action's work on one message. A part that is done is deleted. Neither needs a record of its action
+ * or its message, nor goes with the message. */
+enum store_part_state {
+	STORE_PART_FAILED = 1,
+	STORE_PART_COPIED = 2, /* move: the copy is there, the source still to go */
+	STORE_PART_LOCAL = 4,  /* R4: stays here, shown but never sent */
+	STORE_PART_SUSPECT = 8,
+};
+struct store_part {
+	uint64_t action, message; /* from 1 */
+	uint32_t state;
+	uint32_t uid;         /* where it was when queued; 0: none yet */
+	uint64_t uidvalidity;
+	uint32_t mailbox;     /* in which mailbox */
+	uint64_t made;        /* copy: the message that it makes; 0 */
+};
+void store_part_put(struct store *s, const struct store_part *p);
+void store_part_delete(struct store *s, uint64_t action, uint64_t message);
+/* Each returns false where there is none, and leaves *p alone. */
+bool store_part_get(struct store *s, uint64_t action, uint64_t message, struct store_part *p);
+/* The part of this action with the smallest message > after. */
+bool store_part_next(struct store *s, uint64_t action, uint64_t after, struct store_part *p);
+/* Counts by a walk. */
+uint64_t store_part_count(struct store *s, uint64_t action);
+/* The pending actions of a message, by number: those with a part for it that has not FAILED. The smallest
+ * > after. */
+bool store_pending_next(struct store *s, uint64_t message, uint64_t after, uint64_t *action);
+/* Whether there is one; next to nothing where no message has any. */
+bool store_is_pending(struct store *s, uint64_t message);
 
 #endif

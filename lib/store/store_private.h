@@ -14,11 +14,14 @@ struct store_counters {
 	uint64_t indexed; /* the body up to which "hashes" is complete */
 };
 
-/* Counts of a mailbox, and what only we need: the messages with a UID, and those that wait for a
- * new one, which are in no other count. */
+/* Orphans and messages made here: of their mailbox, but not among what it holds on the server. */
+#define STORE_APART (STORE_ORPHAN | STORE_HERE)
+
+/* Counts of a mailbox, and what only we need: the messages with a UID, and those with STORE_APART,
+ * which are in no other count. */
 struct store_tally {
 	struct store_counts counts;
-	uint64_t uids, orphans;
+	uint64_t uids, apart;
 };
 
 /* The counts that this transaction has touched, ascending by mailbox (counts.c). */
@@ -63,7 +66,8 @@ struct store {
 	char id[17];
 	bool read_only;
 	MDB_env *env;
-	MDB_dbi dbs[STORE_DBS];
+	MDB_dbi dbs[STORE_DBS]; /* 0: not in this store, which is of an older schema: empty */
+	uint32_t schema;        /* that it has */
 	size_t map_reserve; /* what must be free before a transaction */
 	bool map_full;      /* the last transaction met the end of the map */
 
@@ -78,6 +82,8 @@ struct store {
 
 	struct store_counters counters, committed;
 	struct store_tallies tallies;
+	struct store_action_counts actions; /* of this transaction, where... */
+	bool actions_counted;               /* ...it has changed them */
 	struct store_keywords keywords;
 	struct store_recent recent;
 	struct store_fresh fresh;
@@ -142,6 +148,16 @@ bool store_message_decode(struct store *s, struct slice in, struct store_message
 struct slice store_projection_encode(struct store *s, const struct store_projection *p);
 bool store_projection_decode(struct slice in, struct store_projection *p);
 
+/* record_action.c */
+struct slice store_action_encode(struct store *s, const struct store_action *a);
+bool store_action_decode(struct store *s, struct slice in, struct store_action *a);
+/* Its state alone; 0 where the record is not one of ours. */
+uint32_t store_action_peek(struct slice in);
+struct slice store_action_counts_encode(struct store *s, const struct store_action_counts *c);
+bool store_action_counts_decode(struct slice in, struct store_action_counts *c);
+struct slice store_part_encode(struct store *s, const struct store_part *p);
+bool store_part_decode(struct slice in, struct store_part *p);
+
 /* What the indexes need of a message; the slices are the record's or the struct's memory. */
 struct store_message_index {
 	bool there; /* false: no message, all is 0 */
@@ -174,6 +190,12 @@ struct store_tally store_tally_get(struct store *s, uint32_t mailbox);
 void store_tallies_drop(struct store *s, uint32_t mailbox);
 /* Writes them into the transaction. */
 void store_tallies_flush(struct store *s);
+
+/* action.c: writes the counts of actions into the transaction. */
+void store_actions_flush(struct store *s);
+
+/* part.c */
+void store_parts_delete(struct store *s, uint64_t action);
 
 /* keyword.c */
 /* In a transaction: the number of a keyword, a new one where it has none. */

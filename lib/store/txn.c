@@ -85,6 +85,7 @@ static void forget(struct store *s)
 	s->write = NULL;
 	s->counters = s->committed;
 	s->tallies.count = 0;
+	s->actions_counted = false;
 	s->fresh.count = 0;
 	store_bodies_settle(s, true);
 	store_keywords_forget(s);
@@ -113,6 +114,7 @@ int store_commit_now(struct store *s, struct err *err)
 	INVARIANT(s->write != NULL);
 	store_fresh_flush(s);
 	store_tallies_flush(s);
+	store_actions_flush(s);
 	put_counters(s);
 	if (s->failed) {
 		if (err != NULL)
@@ -130,6 +132,7 @@ int store_commit_now(struct store *s, struct err *err)
 	}
 	s->write = NULL;
 	s->tallies.count = 0;
+	s->actions_counted = false;
 	s->fresh.count = 0;
 	store_bodies_settle(s, false);
 	point("store.after-commit");

@@ -124,7 +124,7 @@ static void test_refusals(void)
 	bool missing = true;
 	ok(store_open(state, true, false, &missing, &err) == NULL && !missing, "newer: refused");
 	is_int(err.cls, ERR_USER, "%s", err.text);
-	ok(strstr(err.text, "format 2") != NULL && strstr(err.text, "format 1") != NULL, "both named");
+	ok(strstr(err.text, "format 3") != NULL && strstr(err.text, "format 2") != NULL, "both named");
 
 	char command[200];
 	snprintf(command, sizeof command, "head -c 20000 /dev/urandom > %s/store/data.mdb", state);
