@@ -7,6 +7,7 @@
 #ifndef CMD_QUEUE_H
 #define CMD_QUEUE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,12 +22,14 @@ struct cmd;
 /* A mailbox that a line creates, deletes (`to` NULL) or renames. */
 struct known_mailbox {
 	enum queue_verb verb;
+	uint64_t by; /* the line's number; 0: it has none yet */
 	char *name, *to;
 };
-/* A message that a line brings into a mailbox. */
+/* Where the last line that speaks of a message leaves it. */
 struct known_place {
-	uint64_t number, action; /* as in queue_message */
-	char *mailbox;
+	uint64_t number, action; /* as in queue_message; both 0: a free place of the table */
+	uint64_t by;
+	char *mailbox;           /* NULL: it is expunged */
 };
 
 struct actions {
@@ -37,8 +40,9 @@ struct actions {
 	char delimiter; /* of the account's mailbox names; 0: flat */
 	struct known_mailbox *mailboxes;
 	size_t mailbox_count;
-	struct known_place *places;
-	size_t place_count;
+	struct known_place *places; /* a hash table */
+	size_t place_count, place_size;
+	uint64_t before; /* what lines from this number on do does not count: one of them is edited; 0: all */
 };
 
 /* queue_open.c */
@@ -62,7 +66,8 @@ int actions_refuse(const struct actions *q, const struct err *err);
 
 /* queue_known.c */
 
-/* Reads what the file holds above `folded`, without a lock or an fsync. -1: *err. */
+/* Reads what the file holds above `folded`, and the actions about mailboxes that wait below it: those
+ * show in the store only when they are done. Without a lock or an fsync. -1: *err. */
 int known_read(struct actions *q, struct err *err);
 void known_release(struct actions *q);
 /* A line that is accepted, or will be. */
@@ -72,10 +77,13 @@ void known_add(struct actions *q, const struct queue_action *a);
 bool known_mailbox(const struct actions *q, const char *name, struct store_mailbox *box);
 /* Makes @N a local number where the store has given one. -1: there is no such message. */
 int known_message(const struct actions *q, struct queue_message *m, struct err *err);
-/* Is it in that mailbox, as agreed, as shown, or once the queue is done? Fills in uid and
- * uidvalidity. -1: it is not. */
-int known_message_in(const struct actions *q, struct queue_message *m, const char *mailbox,
+/* Is it in the mailbox of *a once what is queued before it is done? (fetch: is it there now?) Fills in
+ * uid and uidvalidity. -1: it is not. */
+int known_message_in(const struct actions *q, struct queue_message *m, const struct queue_action *a,
 	const struct store_mailbox *box, struct err *err);
+/* The same for a message that was read already. */
+int known_stored_in(const struct actions *q, const struct store_message *at, struct queue_message *m,
+	const struct queue_action *a, const struct store_mailbox *box, struct err *err);
 
 /* queue_which.c: WHICH becomes the messages of *a. -1: *err. */
 int which_resolve(const struct actions *q, const char *which, struct queue_action *a,
@@ -104,6 +112,12 @@ void queue_describe(const struct queue_action *a, const struct store_action *rec
 void queue_explain(const struct store_action *rec, struct buf *out);
 /* "m7", "@17" */
 void queue_name_message(const struct queue_message *m, char out[24]);
+
+/* queue_standing.c: tells how many wait, and what is stuck and why; the same into an object of
+ * status. The exit status. */
+int queue_standing(const struct conf_account *account, json_t *object);
+/* Only the user gets it going again. */
+bool queue_is_stuck(const struct store_action *rec);
 
 /* The subcommands. */
 int queue_list(const struct cmd *cmd);

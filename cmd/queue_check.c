@@ -218,8 +218,16 @@ static int check_new_name(const struct check *c, const char *name, struct err *e
 
 static int unknown(const struct check *c, const char *name, struct err *err)
 {
+	struct store_mailbox there;
+
 	if (!name || !name[0])
 		return err_set(err, ERR_USER, ERR_MESSAGE, "the name of the mailbox is empty");
+	if (store_mailbox_find(c->q->store, name, &there)) {
+		bool gone = there.state & STORE_MAILBOX_GONE;
+		store_mailbox_release(&there);
+		return refuse(err, gone ? "the mailbox \"%\" is gone from the server" :
+			"a queued action renames or deletes \"%\"", name);
+	}
 	return err_set(err, ERR_USER, ERR_MESSAGE, "no mailbox \"%.200s\" is known%s", name,
 		similar_mailbox(c->q->store, name));
 }
@@ -302,7 +310,7 @@ static int check_message(const struct check *c, struct queue_message *m, struct 
 {
 	struct queue_message named = *m;
 
-	if (known_message_in(c->q, m, c->a->mailbox, &c->box, err) < 0)
+	if (known_message_in(c->q, m, c->a, &c->box, err) < 0)
 		return -1;
 	if (named.uid && named.uid != m->uid)
 		return err_set(err, ERR_USER, ERR_MESSAGE, "m%llu has the UID %lu in \"%.200s\", not %lu",

@@ -220,6 +220,7 @@ static int take_action(struct editing *e, struct queue_action *a, const char *li
 		queue_action_release(a);
 		return 0;
 	}
+	e->q.before = a->number;
 	if (queue_check(&e->q, a, err) < 0)
 		return -1;
 	known_add(&e->q, a);
@@ -301,6 +302,8 @@ static void add_about(struct editing *e, enum queue_verb verb, const struct buf 
 		return;
 	queue_action_init(&a, verb, "");
 	queue_action_set(&a, "action", buf_str(numbers));
+	if (verb == QUEUE_RETRY)
+		queue_action_set(&a, "edited", "yes"); /* its line is to be read again */
 	add(&e->added, &e->added_count, &a);
 }
 

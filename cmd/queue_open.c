@@ -131,5 +131,6 @@ int actions_accept(struct actions *q, struct queue_action *actions, size_t count
 	for (size_t i = 0; tell && i < count; i++)
 		if (actions[i].verb != QUEUE_RETRY && actions[i].verb != QUEUE_DROP)
 			tell_number(q, &actions[i]);
+	output_flush();
 	return actions_take_up(q, taken_up);
 }

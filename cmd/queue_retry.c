@@ -133,12 +133,6 @@ static int say(struct about *o, enum queue_verb verb)
 
 /* Retry */
 
-static bool is_stuck(const struct store_action *rec)
-{
-	return rec->state == STORE_ACTION_FAILED || rec->state == STORE_ACTION_HELD ||
-		rec->state == STORE_ACTION_UNKNOWN;
-}
-
 static void find_stuck(struct about *o)
 {
 	struct store_action rec;
@@ -146,7 +140,7 @@ static void find_stuck(struct about *o)
 	store_action_init(&rec);
 	for (uint64_t after = 0; o->count < NUMBERS_MAX && store_action_next(o->q.store, after, &rec);) {
 		after = rec.number;
-		if (!is_stuck(&rec))
+		if (!queue_is_stuck(&rec))
 			continue;
 		o->numbers = mem_grow(o->numbers, o->count + 1, sizeof *o->numbers);
 		o->numbers[o->count++] = rec.number;

@@ -11,6 +11,7 @@ struct which {
 	struct queue_action *action;
 	struct store_mailbox box;
 	struct uids uids;
+	struct uids single; /* those that were not named by a range */
 };
 
 static int refuse(struct err *err, const char *why, struct slice part)
@@ -56,7 +57,7 @@ static int add_named(struct which *w, struct slice part, struct err *err)
 		m.number = number;
 	else
 		m.action = number;
-	if (known_message_in(w->q, &m, w->action->mailbox, &w->box, err) < 0)
+	if (known_message_in(w->q, &m, w->action, &w->box, err) < 0)
 		return -1;
 	return add(w, &m, err);
 }
@@ -85,6 +86,8 @@ static int take_uids(struct which *w, struct slice part, struct err *err)
 			(int)part.len, part.data, w->action->mailbox);
 	else
 		uids_add_all(&w->uids, &set);
+	if (rc == 0 && set.ranges[0].first == set.ranges[0].last)
+		uids_add(&w->single, set.ranges[0].first);
 	uids_release(&set);
 	return rc;
 }
@@ -111,24 +114,42 @@ static int take_parts(struct which *w, const char *which, struct err *err)
 	}
 }
 
-/* The messages that have one of the UIDs, ascending. */
-static int add_uids(struct which *w, struct err *err)
+/* A message that is moved away or expunged by what is queued is a hole in a range, as one that is not
+ * there; named by itself it is a mistake. */
+static int add_stored(struct which *w, const struct store_message *at, struct err *err)
+{
+	struct queue_message m = { .number = at->number };
+
+	if (known_stored_in(w->q, at, &m, w->action, &w->box, err) == 0)
+		return add(w, &m, err);
+	return uids_has(&w->single, at->uid) ? -1 : 0;
+}
+
+static int add_range(struct which *w, const struct uid_range *r, struct err *err)
 {
 	struct store_message at;
+	uint32_t uid = r->first - 1;
 	int rc = 0;
 
 	store_message_init(&at);
-	for (size_t i = 0; rc == 0 && i < w->uids.count; i++) {
-		const struct uid_range *r = &w->uids.ranges[i];
-		for (uint32_t uid = r->first - 1; rc == 0 && uid < r->last &&
-			store_message_next(w->q->store, w->box.id, uid, &at) && at.uid <= r->last;) {
-			struct queue_message m = { at.number, at.uid, w->box.uidvalidity, 0 };
-			uid = at.uid;
-			rc = add(w, &m, err);
-		}
+	while (rc == 0 && uid < r->last && store_message_next(w->q->store, w->box.id, uid, &at) &&
+		at.uid <= r->last) {
+		uid = at.uid;
+		rc = add_stored(w, &at, err);
 	}
 	store_message_release(&at);
 	return rc;
+}
+
+static int add_uids(struct which *w, struct err *err)
+{
+	for (size_t i = 0; i < w->uids.count; i++)
+		if (add_range(w, &w->uids.ranges[i], err) < 0)
+			return -1;
+	if (w->action->message_count == 0)
+		return err_set(err, ERR_USER, ERR_MESSAGE, "what is queued leaves none of them in \"%s\"",
+			w->action->mailbox);
+	return 0;
 }
 
 static int compare(const void *a, const void *b)
@@ -162,12 +183,14 @@ int which_resolve(const struct actions *q, const char *which, struct queue_actio
 	if (!known_mailbox(q, a->mailbox, &w.box))
 		return 0; /* queue_check tells */
 	uids_init(&w.uids);
+	uids_init(&w.single);
 	rc = take_parts(&w, which, err);
 	if (rc == 0)
 		rc = add_uids(&w, err);
 	if (rc == 0)
 		which_sort(a);
 	uids_release(&w.uids);
+	uids_release(&w.single);
 	store_mailbox_release(&w.box);
 	return rc;
 }

@@ -43,6 +43,8 @@ is_((run.returncode, run.stdout, run.stderr), (0, "", ""), "never synced: the li
 ok(not os.path.exists(account.state), "these have made nothing")
 
 account.syncs("first sync")
+other = Account(server.port, name="home", bodies="none")
+other.syncs("another account")
 server.stop()
 UID = account.ls("INBOX")
 M = {uid: row.number for uid, row in UID.items()}
@@ -196,24 +198,28 @@ is_(queued("copy", "INBOX", "%s,%s,1" % (M[2], M[1]), "INBOX")[4:],
 	["%s:1:%s,%s:2:%s" % (M[1], uidvalidity, M[2], uidvalidity), "to=INBOX"], "a copy to itself, each message once")
 is_(queued("move", "INBOX", "5", "Archive")[5], "to=Archive", "a move")
 like(queued("flag", "Archive", M[5], "+\\Seen")[4], r"^%s:0:0$" % M[5], "what a queued move brings there")
-refused(r'%s is not in "Lists", but in "INBOX"' % M[5], "flag", "Lists", M[5], "+\\Seen")
+refused(r'%s is not in "Lists", but in "Archive"' % M[5], "flag", "Lists", M[5], "+\\Seen")
 
+refused(r'%s is not in "INBOX", but in "Archive"' % M[5], "flag", "INBOX", "5", "+\\Seen")
+is_(queued("flag", "INBOX", "2:6", "+\\Seen")[4], "%s:2:%s,%s:6:%s" % (M[2], uidvalidity, M[6], uidvalidity),
+	"what is moved away is a hole in a range")
+refused(r'what is queued leaves none of them in "INBOX"', "flag", "INBOX", "4:5", "+\\Seen")
 queued("create", "Trips/2026 100%")
 like(queued("copy", "INBOX", "6", "Trips/2026 100%")[5], r"^to=Trips/2026 100%25$", "into what a queued action creates")
 queued("create", "Archive")	# R12: creating what exists is success
 queued("rename", "Trips/2026 100%", "Trips/done")
-refused(r'no mailbox "Trips/2026 100%" is known', "copy", "INBOX", "6", "Trips/2026 100%")
+refused(r'(no mailbox|a queued action renames or deletes) "Trips/2026 100%".*', "copy", "INBOX", "6", "Trips/2026 100%")
 queued("copy", "INBOX", "6", "Trips/done")
 queued("rename", "Lists", "News")
-queued("subscribe", "News/dev")
-refused(r'no mailbox "Lists/dev" is known.*', "subscribe", "Lists/dev")
-queued("rename", "News", "Lists")
+refused(r'a queued action renames or deletes "Lists"', "subscribe", "Lists")
+queued("rename", "News", "Letters")
+refused(r'there is a mailbox "Letters" already', "rename", "Archive", "Letters")
 queued("unsubscribe", "Lists/dev")
 is_(queued("delete", "Archive/2025", "--force")[5], "force=yes", "--force")
-refused(r'no mailbox "Archive/2025" is known.*', "delete", "Archive/2025")
+refused(r'a queued action renames or deletes "Archive/2025"', "delete", "Archive/2025")
 queued("create", "Archive/2025")
 is_(queued("expunge", "INBOX", "8")[2:4], ["expunge", "INBOX"], "an expunge")
-is_(queued("fetch", "INBOX", "7")[2], "fetch", "a fetch")
+refused(r'a queued action expunges %s' % M[8], "flag", "INBOX", "8", "+\\Seen")
 
 os.utime(letter, (1600000000, 1600000000))
 line = queued("append", "INBOX", letter, "\\Seen", "$Label1")
@@ -222,11 +228,12 @@ is_(sorted(line[4:]), ["", "date=2020-09-13T12:26:40Z", "flags=\\Seen $Label1", 
 	"an upload: its flags, the time of the file, its hash")
 is_(read(account.state + "/outgoing/" + sha256(CRLF)), CRLF, "and its octets")
 upload = line[0]
-is_(queued("flag", "INBOX", "@" + upload, "-\\Seen")[4], "@" + upload, "an earlier append")
-refused(r'"@%s" is not in "Lists"' % upload, "expunge", "Lists", "@" + upload)
+like(queued("flag", "INBOX", "@" + upload, "-\\Seen")[4], r"^(@%s|m\d+:0:0)$" % upload, "an earlier append")
+refused(r'(@%s|m\d+) is not in "Archive", but in "INBOX"' % upload, "expunge", "Archive", "@" + upload)
 refused(r'"@1" is no append in the queue; .*', "expunge", "INBOX", "@1")
-queued("move", "INBOX", "@" + upload, "Lists")
-queued("expunge", "Lists", "@" + upload)
+queued("move", "INBOX", "@" + upload, "Lists/dev")
+queued("expunge", "Lists/dev", "@" + upload)
+refused(r'a queued action expunges (@%s|m\d+)' % upload, "flag", "Lists/dev", "@" + upload, "+\\Seen")
 line = queued("append", "INBOX", "-", input="Subject: y\n\nz")
 like(" ".join(line), r"date=%s" % time.strftime("%Y-%m-%dT", time.gmtime()), "an upload from standard input: now")
 like(" ".join(line), r"sha256=%s" % sha256(b"Subject: y\r\n\r\nz\r\n"), "the last line is ended")
@@ -237,14 +244,14 @@ is_(json.loads(run.stdout), {"type": "queued", "account": "work", "number": int(
 # Many lines
 
 before = lines()
-run = add("-", input="# a comment\n\n  create  'a b'\ncreate \"a\\\"b\"\nmove INBOX 6 a\\ b\n" +
+run = add("-", input="# a comment\n\n  create  'a b'\ncreate \"a\\\"b\"\ncopy INBOX 6 a\\ b\n" +
 	"flag INBOX 6 +'\\Seen' \"-\\Answered\" +\\\\Draft\n" +
 	"delete 'a b' --force\ncreate -- --force")
 after = lines()[len(before):]
 is_((run.returncode, run.stderr), (0, ""), "lines from standard input")
 is_(run.stdout.split(), [line[0] for line in after], "their numbers, one a line")
 is_([line[2:] for line in after], [["create", "a b", ""], ["create", 'a"b', ""],
-	["move", "INBOX", "%s:6:%s" % (M[6], uidvalidity), "to=a b"],
+	["copy", "INBOX", "%s:6:%s" % (M[6], uidvalidity), "to=a b"],
 	["flag", "INBOX", "%s:6:%s" % (M[6], uidvalidity), "add=\\Seen \\Draft", "remove=\\Answered"],
 	["delete", "a b", "", "force=yes"], ["create", "--force", ""]], "their words as of a shell")
 refused(r"line 3: unknown verb \"nonsense\".*", "-", input="create b1\ncreate b2\nnonsense\ncreate b3\n")
@@ -257,14 +264,6 @@ refused(r"line 1: the line has a NUL in it", "-", input="create a\0b\n")
 refused(r"line 1: standard input holds the actions, .*", "-", input="append INBOX -\n")
 run = add("-", input="")
 is_((run.returncode, run.stdout, run.stderr), (0, "", ""), "no lines at all, where they were announced")
-
-before, count = len(lines()), WORK + "/fsyncs"
-run = add("-", input="flag INBOX %s,7,1:2 +\\\\Seen -work\n" % M[6] * 10000,
-	env={**os.environ, "LD_PRELOAD": BIN + "/fsync_preload.so", "FSYNC_COUNT_FILE": count})
-is_((run.returncode, run.stderr, run.stdout.count("\n"), len(lines()) - before), (0, "", 10000, 10000), "10,000 lines")
-if "asan" not in BUILD:
-	counted = dict(pair.split("=") for pair in read(count).decode().split()[:5])
-	is_((counted["fdatasync"], counted["fsync"]), ("1", "0"), "one fdatasync for all of them")
 
 # The list
 
@@ -286,6 +285,157 @@ is_([first[k] for k in ("type", "account", "number", "verb", "mailbox", "message
 	["queued", "work", 1, "flag", "INBOX", 7, "\\Seen $Forwarded Label"], "--json: the fields")
 is_(first["messages"], [M[uid] for uid in (1, 2, 5, 6, 7, 8, 9)], "--json: the messages")
 
+# Retry and drop, in another account
+
+HOME = other.state + "/actions"
+
+
+def queue(*words, **options):
+	return other.run("queue", *words, **options)
+
+
+def home():
+	"""The list: number -> [state, verb, mailbox, what, reason]"""
+	run = queue("home")
+	is_((run.returncode, run.stderr), (0, ""), "home: the list")
+	rows = [line.split("\t") for line in run.stdout.splitlines()]
+	return {row[0]: [row[1]] + row[3:] for row in rows}
+
+
+def state(number, *words):
+	subprocess.run([BIN + "/action_state", other.state, str(number), *words], check=True)
+
+
+def says(status, text, *words, **options):
+	"""That status, and that on standard error; nothing on standard output."""
+	run = queue(*words, **options)
+	is_((run.returncode, run.stdout), (status, ""), "%s: status" % " ".join(words))
+	like(run.stderr, "^(%s)$" % text, " ".join(words))
+
+
+for n in range(5):
+	is_(queue("add", "home", "create", "box%d" % n).stdout, "%d\n" % (n + 1), "home: action %d" % (n + 1))
+says(64, "mailtide: home: action 1 has not failed, it waits\n", "retry", "home", "1")
+says(0, "", "retry", "home")
+state(1, "failed", "the server says: no\x1b[7m")
+state(2, "unknown", "cut, and cannot be found out")
+state(3, "sending")
+state(4, "held", "who knows")
+rows = home()
+is_([rows[n][0] for n in "12345"], ["failed", "unknown", "sending", "held", "waiting"], "their states")
+is_(rows["1"], ["failed", "create", "box0", "", "the server says: no%1B[7m"], "with the reason")
+objects = [json.loads(line) for line in other.run("--json", "queue").stdout.splitlines()]
+is_([(o["number"], o["state"], o["reason"]) for o in objects[1:3]],
+	[(2, "unknown", "cut, and cannot be found out"), (3, "sending", None)], "the same as JSON")
+run = other.run("status")
+like(run.stdout, r"(?m)^home: actions: 2 waiting, 1 failed, 1 held, 1 unknown$", "status counts them")
+like(run.stdout, r"(?m)^home: action 1 failed, create box0: the server says: no%1B\[7m$", "status tells why")
+run = json.loads(other.run("--json", "status").stdout)
+is_(run["actions"], {"waiting": 1, "sending": 1, "failed": 1, "held": 1, "unknown": 1, "local": 0, "new": 0},
+	"status as JSON")
+says(64, "mailtide: home: action 3 has not failed, it is being sent\n", "retry", "home", "1", "3")
+says(64, "mailtide: home: there is no action 9 in the queue, or it is done\n", "drop", "home", "1", "9")
+says(64, "mailtide: home: action 3 is being sent, and may be done already; .*--force\n", "drop", "home", "3")
+is_(home(), rows, "nothing has happened yet")
+says(0, "", "retry", "home", "1")
+is_(home()["1"][0], "waiting", "retry")
+says(0, "", "drop", "home", "2", "2", "4")
+is_(sorted(home()), ["1", "3", "5"], "drop")
+state(5, "failed", "why not")
+says(0, "", "retry", "home")
+is_([row[0] for row in home().values()], ["waiting", "sending", "waiting"], "retry of all that failed")
+says(0, "", "drop", "home", "--force", "3")
+is_(sorted(home()), ["1", "5"], "drop --force")
+
+# Lines that somebody else has written
+
+with open(HOME, "a") as f:
+	f.write("-\t-\tcreate\tby script\t\n77\t-\tflag\n-\t-\tsend\tINBOX\t\n")
+run = queue("add", "home", "subscribe", "INBOX")
+is_((run.returncode, run.stdout), (0, "80\n"), "an action behind them")
+rows = home()
+like(rows["77"][0] + rows["77"][-1], r"^heldfield 4 \(mailbox\) is missing$", "one that cannot be read is held")
+is_((rows["79"][0], rows["79"][1]), ("held", "send"), "one of a later version, too")
+is_(rows["78"][:3], ["waiting", "create", "by script"], "the script's has its number")
+says(0, "", "drop", "home", "77", "79")
+is_(sorted(home()), ["1", "5", "78", "80"], "they can be dropped")
+
+# Edit
+
+
+def edit(script, **options):
+	with open(WORK + "/editor", "w") as f:
+		f.write("#!/bin/sh\n" + script)
+	os.chmod(WORK + "/editor", 0o755)
+	env = {**os.environ, "EDITOR": WORK + "/editor", **options}
+	env.pop("VISUAL", None) if "VISUAL" not in options else None
+	return queue("edit", "home", env=env)
+
+
+def kept(run):
+	"""The text that a mistake leaves. -> its path"""
+	found = re.search(r'nothing is changed; the text is in "(.*)"\n', run.stderr)
+	return found[1] if found else "/dev/null"
+
+
+def mistake(script, why):
+	before, rows = read(HOME), home()
+	run = edit(script)
+	is_((run.returncode, run.stdout), (64, ""), "edit: %s: status" % why)
+	like(run.stderr, "^mailtide: home: %s\n" % why, "edit: %s" % why)
+	ok(read(kept(run)) or "empty" in why, "the text is kept")
+	is_((read(HOME), home()), (before, rows), "and nothing is changed")
+
+
+state(5, "failed", "full")
+state(1, "sending")
+before = read(HOME)
+run = edit('cp "$1" %s/text' % WORK)
+is_((run.returncode, run.stdout, run.stderr), (0, "", ""), "edit: nothing is changed")
+is_(read(HOME), before, "and nothing written")
+text = read(WORK + "/text").decode().split("\n")
+ok(any(line.startswith("# being sent, not to be changed: 1\t") for line in text), "what is being sent is a comment")
+at = text.index(next(line for line in text if line.startswith("5\t")))
+is_(text[at - 1], "# failed: full", "the reason stands above")
+is_([line.split("\t")[0] for line in text if line and line[0] != "#"], ["5", "78", "80"], "what can be edited")
+is_(edit("exit 3").returncode, 64, "the editor fails")
+is_(edit("exit 3", VISUAL="true; :").returncode, 0, "VISUAL comes first, and is a command")
+mistake("sed -i 's/subscribe/subscrieb/' $1", r'line \d+: "subscrieb" is no verb of an action')
+mistake("sed -i '/^78/s/by script/INBOX/' $1", r"line \d+: INBOX is always there")
+mistake("sed -i 's/^78/79/' $1", r'line \d+: there was no action 79 in this text; a new one begins with "-"')
+mistake("sed -i 's/^80\\t/78\\t/' $1", r"line \d+: action 78 is there twice")
+mistake("sed -i 's/^78\\t/78 /' $1", r"line \d+: field 1 \(number\): .*")
+mistake(r"printf -- '-\t-\tmove\tINBOX\t%s:2:1\tto=Archive\n' >>$1" % M[1], r"line \d+: m1 has the UID 1 .*, not 2")
+mistake(": >$1", r"the text is empty; .*")
+run = edit("sed -i '/^5\\t/s/box4/box five/; /^78/d' $1; printf -- '-\\t-\\tmove\\tINBOX\\t%s,m2\\tto=Archive\\n' >>$1" % M[1])
+is_((run.returncode, run.stderr), (0, ""), "edit: one changed, one deleted, one new")
+number = run.stdout.strip()
+rows = home()
+is_(sorted(rows), sorted(["1", "5", "80", number]), "what is left")
+is_(rows["5"][:3], ["waiting", "create", "box five"], "what was changed waits again")
+is_(rows[number], ["waiting", "move", "INBOX", "m1,m2 to Archive"], "what is new")
+run = edit("sed -i '/to=Archive/s//to=Lists/; /^%s/s/m1.*\\t/m1\\t/' $1" % number)
+is_((run.returncode, run.stdout, run.stderr), (0, "", ""), "edit: what it does does not stand in its own way")
+is_(home()[number], ["waiting", "move", "INBOX", "m1 to Lists"], "it is changed")
+
+# The file of another store
+
+line = read(HOME)
+with open(HOME, "wb") as f:
+	f.write(re.sub(rb"^mailtide-actions 1 \S+", b"mailtide-actions 1 0123456789abcdef", line))
+run = queue("home")
+is_(set(row.split("\t")[1] for row in run.stdout.splitlines()), {"held"}, "another store: all are held")
+like(run.stderr, '"mailtide queue retry" takes them over', "and how to go on is said")
+says(64, "mailtide: home: the queue holds actions of another store; .*\n", "add", "home", "create", "y")
+says(64, "mailtide: home: all actions are held, .*\n", "retry", "home", "5")
+says(64, "mailtide: home: the actions were made for another store; .*\n", "edit", "home")
+says(0, "", "drop", "home", "80")
+ok(b"\n80\t" not in read(HOME), "one can be dropped")
+run = queue("retry", "home")
+is_(run.returncode, 0, "another store: retry")
+like(run.stderr, "^mailtide: home: the actions were made for another store and are taken over; ", "and says what it does")
+is_(read(HOME).split()[2], line.split()[2], "the file is ours")
+
 # Somebody else works on the account
 
 before = len(lines())
@@ -297,5 +447,15 @@ with open(account.state + "/lock", "a") as lock:
 	is_(run.returncode, 0, "and what follows from it")
 	run = account.run("fetch", "work", "INBOX:7", timeout=60)
 	is_((run.returncode, run.stdout), (0, ""), "fetch, too")
+	like(run.stderr, "^mailtide: work: another mailtide works on this account; it will bring them\n$", "and says so")
+
+	# Nothing but the append: one fdatasync for all of them.
+	before, count = len(lines()), WORK + "/fsyncs"
+	run = add("-", input="flag INBOX %s,7,1:2 +\\\\Seen -work\n" % M[6] * 10000,
+		env={**os.environ, "LD_PRELOAD": BIN + "/fsync_preload.so", "FSYNC_COUNT_FILE": count})
+	is_((run.returncode, run.stderr, run.stdout.count("\n"), len(lines()) - before), (0, "", 10000, 10000), "10,000 lines")
+	if "asan" not in BUILD:
+		counted = dict(pair.split("=") for pair in read(count).decode().split()[:5])
+		is_((counted["fdatasync"], counted["fsync"]), ("1", "0"), "one fdatasync for all of them")
 
 done_testing()
