@@ -45,6 +45,34 @@ ok(not os.path.exists(account.state), "these have made nothing")
 account.syncs("first sync")
 other = Account(server.port, name="home", bodies="none")
 other.syncs("another account")
+
+# Fetch, while the server is there
+
+third = Account(server.port, name="third", bodies="none")
+third.syncs("a third account")
+third.run("queue", "add", "third", "create", "not sent by fetch")
+
+
+def fetches(*words):
+	"""Succeeds. -> what it said, and what is in the Maildir: {subject}"""
+	run = third.run("fetch", "third", *words)
+	is_((run.returncode, run.stderr), (0, ""), "fetch %s" % " ".join(words))
+	return run.stdout, sorted(re.search(rb"Subject: (\d+)", read(path))[1].decode() for path in third.files())
+
+
+is_(fetches("INBOX:7"), ("", ["7"]), "fetch: one UID")
+is_(fetches("INBOX:7"), ("third: nothing to fetch, all of it is here\n", ["7"]), "fetch: it is here")
+number = third.ls("Archive")[1].number
+is_(fetches("%s,%s" % (number, number), "INBOX:1:2,7"), ("", ["1", "100", "2", "7"]), "fetch: of two mailboxes")
+is_(fetches("--flagged"), ("", ["1", "100", "2", "7", "9"]), "fetch: what is flagged")
+for words, why in (((), "fetch needs messages: .*"), (("--flagged", "m1"), "--flagged names the messages already"),
+	(("m999",), "there is no message m999; .*"), (("INBOX:3",), r'no message with the UID 3 is known in "INBOX"'),
+	(("INBX:1",), r'no mailbox "INBX" is known; did you mean "INBOX"\?'), (("INBOX:1:*",), r'"1:\*" would reach .*'),
+	(("INBOX",), r'"INBOX" is neither local numbers .*'), (("m1,7",), r'"m1,7" is neither local numbers .*')):
+	run = third.run("fetch", "third", *words)
+	is_((run.returncode, run.stdout), (64, ""), "fetch %s: status" % " ".join(words))
+	like(run.stderr, "^mailtide: third: %s\n$" % why, "fetch %s" % " ".join(words))
+like(third.run("queue", "third").stdout, r"^1\t(waiting|new)\t.*\tnot sent by fetch\t\n$", "fetch sends nothing")
 server.stop()
 UID = account.ls("INBOX")
 M = {uid: row.number for uid, row in UID.items()}
@@ -451,9 +479,11 @@ with open(account.state + "/lock", "a") as lock:
 
 	# Nothing but the append: one fdatasync for all of them.
 	before, count = len(lines()), WORK + "/fsyncs"
+	began = time.monotonic()
 	run = add("-", input="flag INBOX %s,7,1:2 +\\\\Seen -work\n" % M[6] * 10000,
 		env={**os.environ, "LD_PRELOAD": BIN + "/fsync_preload.so", "FSYNC_COUNT_FILE": count})
 	is_((run.returncode, run.stderr, run.stdout.count("\n"), len(lines()) - before), (0, "", 10000, 10000), "10,000 lines")
+	diag("10,000 lines: %.2f s" % (time.monotonic() - began))
 	if "asan" not in BUILD:
 		counted = dict(pair.split("=") for pair in read(count).decode().split()[:5])
 		is_((counted["fdatasync"], counted["fsync"]), ("1", "0"), "one fdatasync for all of them")
