@@ -56,8 +56,8 @@ static const struct cmd_option no_options[] = { { NULL, NULL, NULL } };
 const struct command commands[] = {
 	{ "sync", "[ACCOUNT[/MAILBOX]...]", "send what was done here and bring the mail home, once", sync_options, 0, ANY,
 		cmd_sync, NULL },
-	{ "queue", "[ACCOUNT] | add|retry|drop|edit ACCOUNT ...", "list, add and mend what waits to be sent",
-		queue_options, 0, ANY, cmd_queue, queue_more },
+	{ "queue", "[ACCOUNT] | add|retry|drop|edit ACCOUNT ...",
+		"list, add and mend what waits to be sent", queue_options, 0, ANY, cmd_queue, queue_more },
 	{ "fetch", "ACCOUNT mN...|MAILBOX:UIDSET...", "bring these bodies now, whatever the rules say",
 		fetch_options, 1, ANY, cmd_fetch, NULL },
 	{ "ls", "ACCOUNT [MAILBOX]", "list the mailboxes, or the messages of one", no_options, 1, 2,

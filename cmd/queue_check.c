@@ -1,5 +1,7 @@
 /* Can this action be done, as far as can be known without the network? What is refused here costs the
  * user a glance; found out by the server in a week it would cost the thread. */
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -18,30 +20,28 @@ struct check {
 	struct store_mailbox box; /* the action's mailbox; id 0: nothing is in the store */
 };
 
-static int refuse(struct err *err, const char *fmt, const char *name)
-{
-	struct buf text;
+static int refuse(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-	buf_init(&text, 0);
-	for (; *fmt; fmt++) {
-		if (*fmt == '%')
-			buf_add_str(&text, name);
-		else
-			buf_add_char(&text, *fmt);
-	}
-	err_set(err, ERR_USER, ERR_MESSAGE, "%s", buf_str(&text));
-	buf_release(&text);
-	return -1;
+static int refuse(struct err *err, const char *fmt, ...)
+{
+	char text[sizeof err->text];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	return err_set(err, ERR_USER, ERR_MESSAGE, "%s", text);
 }
 
 /* Flags */
 
-static const char *const system_flags[] = { "Seen", "Answered", "Flagged", "Deleted", "Draft" };
+static const char *const system_flags[] = { "\\Seen", "\\Answered", "\\Flagged", "\\Deleted",
+	"\\Draft" };
 
 static bool is_system(const char *name)
 {
 	for (size_t i = 0; i < sizeof system_flags / sizeof system_flags[0]; i++)
-		if (strcasecmp(name, system_flags[i]) == 0)
+		if (strcasecmp(name, system_flags[i] + 1) == 0)
 			return true;
 	return false;
 }
@@ -60,22 +60,23 @@ static int check_word(const char *flag, struct err *err)
 	struct similar similar;
 
 	if (strcasecmp(flag, "\\Recent") == 0)
-		return refuse(err, "\"%\" is the server's alone", flag);
+		return refuse(err, "\"%.200s\" is the server's alone", flag);
 	if (flag[0] == '\\' && is_system(flag + 1))
 		return 0;
 	if (flag[0] == '\\') {
-		similar_to(&similar, flag + 1);
+		similar_to(&similar, flag);
 		for (size_t i = 0; i < sizeof system_flags / sizeof system_flags[0]; i++)
 			similar_add(&similar, system_flags[i]);
-		return err_set(err, ERR_USER, ERR_MESSAGE, "there is no system flag \"%.60s\"%s", flag,
+		return refuse(err, "there is no system flag \"%.60s\"%s", flag,
 			similar.best ? similar_text(&similar) :
 			": they are \\Seen, \\Answered, \\Flagged, \\Deleted and \\Draft");
 	}
 	if (is_system(flag))
-		return refuse(err, "\"%\" has lost its backslash; for a shell it is written '\\%'", flag);
+		return refuse(err, "\"%.200s\" has lost its backslash; for a shell it is written "
+			"'\\%.200s'", flag, flag);
 	if (!is_atom(flag))
-		return refuse(err, "\"%\" is no keyword: it is made of ASCII letters, digits and signs, "
-			"without blanks and ( ) { } % * \" \\ ]", flag);
+		return refuse(err, "\"%.200s\" is no keyword: it is made of ASCII letters, digits and signs, "
+			"without blanks and ( ) { %% * \" \\ ]", flag);
 	return 0;
 }
 
@@ -92,7 +93,7 @@ static int check_flags(struct queue_action *a, const char *key, struct mail_flag
 		char *flag = mem_copy_slice((struct slice){ at, len });
 		rc = check_word(flag, err);
 		if (rc == 0 && !mail_flags_add(flags, slice_of(flag)))
-			rc = refuse(err, "there are too many flags: \"%\"", flag);
+			rc = refuse(err, "there are too many flags: \"%.200s\"", flag);
 		free(flag);
 		at += len;
 	}
@@ -120,7 +121,7 @@ static int check_contradiction(const struct mail_flags *add, const struct mail_f
 	mail_flags_print(&both, &text);
 	mail_flags_release(&both);
 	if (text.len > 0)
-		refuse(err, "\"%\" is to be added and taken away", buf_str(&text));
+		refuse(err, "\"%.200s\" is to be added and taken away", buf_str(&text));
 	int rc = text.len > 0 ? -1 : 0;
 	buf_release(&text);
 	return rc;
@@ -137,8 +138,7 @@ static int check_flag(const struct check *c, struct err *err)
 	if (rc == 0)
 		rc = check_flags(c->a, "remove", &remove, err);
 	if (rc == 0 && !add.system && !add.count && !remove.system && !remove.count)
-		rc = err_set(err, ERR_USER, ERR_MESSAGE,
-			"nothing to do: no flag to add (+\\Seen) or to take away (-\\Seen)");
+		rc = refuse(err, "nothing to do: no flag to add (+\\Seen) or to take away (-\\Seen)");
 	if (rc == 0)
 		rc = check_contradiction(&add, &remove, err);
 	mail_flags_release(&add);
@@ -203,15 +203,14 @@ static int check_new_name(const struct check *c, const char *name, struct err *e
 	char delimiter = c->q->delimiter;
 
 	if (!name || !name[0])
-		return err_set(err, ERR_USER, ERR_MESSAGE, "the name of the mailbox is empty");
+		return refuse(err, "the name of the mailbox is empty");
 	if (has_control(name))
-		return refuse(err, "\"%\" is no name: control characters, or no UTF-8", name);
+		return refuse(err, "\"%.200s\" is no name: control characters, or no UTF-8", name);
 	if (has_empty_part(name, delimiter))
-		return err_set(err, ERR_USER, ERR_MESSAGE,
-			"\"%.100s\" is no name: \"%c\" separates the levels, and one of them is empty", name,
+		return refuse(err, "\"%.100s\" is no name: \"%c\" separates the levels, and one of them is empty", name,
 			delimiter);
 	if (strlen(name) > NAME_MAX_OCTETS || has_long_part(name, delimiter))
-		return err_set(err, ERR_USER, ERR_MESSAGE, "\"%.40s...\" is too long for a name: at most %d "
+		return refuse(err, "\"%.40s...\" is too long for a name: at most %d "
 			"octets, and %d in a level", name, NAME_MAX_OCTETS, PART_MAX_OCTETS);
 	return 0;
 }
@@ -221,20 +220,20 @@ static int unknown(const struct check *c, const char *name, struct err *err)
 	struct store_mailbox there;
 
 	if (!name || !name[0])
-		return err_set(err, ERR_USER, ERR_MESSAGE, "the name of the mailbox is empty");
+		return refuse(err, "the name of the mailbox is empty");
 	if (store_mailbox_find(c->q->store, name, &there)) {
 		bool gone = there.state & STORE_MAILBOX_GONE;
 		store_mailbox_release(&there);
-		return refuse(err, gone ? "the mailbox \"%\" is gone from the server" :
-			"a queued action renames or deletes \"%\"", name);
+		return refuse(err, gone ? "the mailbox \"%.200s\" is gone from the server" :
+			"a queued action renames or deletes \"%.200s\"", name);
 	}
-	return err_set(err, ERR_USER, ERR_MESSAGE, "no mailbox \"%.200s\" is known%s", name,
+	return refuse(err, "no mailbox \"%.200s\" is known%s", name,
 		similar_mailbox(c->q->store, name));
 }
 
 static int holds_none(const char *name, struct err *err)
 {
-	return refuse(err, "\"%\" only holds other mailboxes, no mail", name);
+	return refuse(err, "\"%.200s\" only holds other mailboxes, no mail", name);
 }
 
 /* The mailbox of the action is there; fills in c->box. */
@@ -264,7 +263,7 @@ static int check_to(struct check *c, struct err *err)
 	if (to.state & STORE_MAILBOX_NOSELECT)
 		rc = holds_none(name, err);
 	else if (c->a->verb == QUEUE_MOVE && strcmp(name, c->a->mailbox) == 0)
-		rc = refuse(err, "nothing to do: \"%\" is where the messages are", name);
+		rc = refuse(err, "nothing to do: \"%.200s\" is where the messages are", name);
 	store_mailbox_release(&to);
 	return rc;
 }
@@ -276,31 +275,30 @@ static int check_rename(struct check *c, struct err *err)
 	size_t len = strlen(c->a->mailbox);
 
 	if (is_inbox(c->a->mailbox))
-		return err_set(err, ERR_USER, ERR_MESSAGE,
-			"INBOX cannot be renamed; create another mailbox and move the mail there");
+		return refuse(err, "INBOX cannot be renamed; create another mailbox and move the mail there");
 	if (check_mailbox(c, false, err) < 0 || check_new_name(c, to, err) < 0)
 		return -1;
 	if (is_inbox(to) || known_mailbox(c->q, to, &there)) {
 		if (!is_inbox(to))
 			store_mailbox_release(&there);
-		return refuse(err, "there is a mailbox \"%\" already", to);
+		return refuse(err, "there is a mailbox \"%.200s\" already", to);
 	}
 	if (c->q->delimiter && strncmp(to, c->a->mailbox, len) == 0 && to[len] == c->q->delimiter)
-		return refuse(err, "\"%\" would be a part of itself", c->a->mailbox);
+		return refuse(err, "\"%.200s\" would be a part of itself", c->a->mailbox);
 	return 0;
 }
 
 static int check_create(struct check *c, struct err *err)
 {
 	if (is_inbox(c->a->mailbox))
-		return err_set(err, ERR_USER, ERR_MESSAGE, "INBOX is always there");
+		return refuse(err, "INBOX is always there");
 	return check_new_name(c, c->a->mailbox, err);
 }
 
 static int check_delete(struct check *c, struct err *err)
 {
 	if (is_inbox(c->a->mailbox))
-		return err_set(err, ERR_USER, ERR_MESSAGE, "INBOX cannot be deleted");
+		return refuse(err, "INBOX cannot be deleted");
 	return check_mailbox(c, false, err);
 }
 
@@ -313,7 +311,7 @@ static int check_message(const struct check *c, struct queue_message *m, struct 
 	if (known_message_in(c->q, m, c->a, &c->box, err) < 0)
 		return -1;
 	if (named.uid && named.uid != m->uid)
-		return err_set(err, ERR_USER, ERR_MESSAGE, "m%llu has the UID %lu in \"%.200s\", not %lu",
+		return refuse(err, "m%llu has the UID %lu in \"%.200s\", not %lu",
 			(unsigned long long)m->number, (unsigned long)m->uid, c->a->mailbox,
 			(unsigned long)named.uid);
 	return 0;
@@ -324,7 +322,7 @@ static int check_messages(struct check *c, struct err *err)
 	if (check_mailbox(c, true, err) < 0)
 		return -1;
 	if (c->a->message_count == 0)
-		return err_set(err, ERR_USER, ERR_MESSAGE, "it names no message");
+		return refuse(err, "it names no message");
 	for (size_t i = 0; i < c->a->message_count; i++)
 		if (check_message(c, &c->a->messages[i], err) < 0)
 			return -1;
@@ -340,12 +338,12 @@ static int check_body(const struct check *c, struct err *err)
 	int fd;
 
 	if (!hash && (!file || file[0] != '/'))
-		return err_set(err, ERR_USER, ERR_MESSAGE, "it names no file, with its whole path");
+		return refuse(err, "it names no file, with its whole path");
 	if (!hash)
-		return access(file, R_OK) == 0 ? 0 : refuse(err, "the file \"%\" cannot be read", file);
+		return access(file, R_OK) == 0 ? 0 : refuse(err, "the file \"%.200s\" cannot be read", file);
 	fd = queue_body_open(c->q->account->state, hash, &size, err);
 	if (fd < 0)
-		return refuse(err, "there is no message \"outgoing/%\"", hash);
+		return refuse(err, "there is no message \"outgoing/%.200s\"", hash);
 	close(fd);
 	return 0;
 }
@@ -386,7 +384,7 @@ static int check_verb(struct check *c, struct err *err)
 	case QUEUE_UNSUBSCRIBE:
 		return check_mailbox(c, false, err);
 	default:
-		return refuse(err, "\"%\" is no verb of an action", c->a->verb_text);
+		return refuse(err, "\"%.200s\" is no verb of an action", c->a->verb_text);
 	}
 }
 

@@ -11,6 +11,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../live/lib"))
 from live import *
 
+ASAN = "asan" in BUILD	# fsync_preload does not go with it
 BOXES = "Archive", "Archive/2025", "Lists", "Lists/dev"
 server = dovecot()
 c = server_client(server)
@@ -159,7 +160,7 @@ TABLE = [
 	# flags
 	(r'"\\Seen": a flag is added as \+FLAG, and taken away as -FLAG', "flag", "INBOX", "1", "\\Seen"),
 	(r'"Seen" has lost its backslash; for a shell it is written \'\\Seen\'', "flag", "INBOX", "1", "+Seen"),
-	(r'there is no system flag "\\Sene"; did you mean "Seen"\?', "flag", "INBOX", "1", "+\\Sene"),
+	(r'there is no system flag "\\Sene"; did you mean "\\Seen"\?', "flag", "INBOX", "1", "+\\Sene"),
 	(r'there is no system flag "\\Forwarded": they are .*', "flag", "INBOX", "1", "+\\Forwarded"),
 	(r'"\\recent" is the server\'s alone', "flag", "INBOX", "1", "+\\recent"),
 	(r'"\\Flagged" is to be added and taken away', "flag", "INBOX", "1", "+\\Flagged", "-\\flagged"),
@@ -167,7 +168,7 @@ TABLE = [
 	(r"flag needs more words.*|nothing to do: .*", "flag", "INBOX", "1"),
 	(r'"" is no flag', "flag", "INBOX", "1", "+"),
 	*[(r'".*" is no keyword: .*', "flag", "INBOX", "1", "+" + word) for word in
-		("a(", "a)"[:1] + "{", "%", "a*", 'a"', "a\\b", "a]", "gr\u00fcn", "a\tb", "a\x7f")],
+		("a(", "a)", "{", "%", "a*", 'a"', "a\\b", "a]", "gr\u00fcn", "a\tb", "a\x7f")],
 	(r'"a b" is no flag', "flag", "INBOX", "1", "+a b"),
 	# to the same place, and names
 	(r'nothing to do: "INBOX" is where the messages are', "move", "INBOX", "1", "inbox"),
@@ -198,6 +199,9 @@ TABLE = [
 ]
 for why, *words in TABLE:
 	refused(why, *words)
+subprocess.run([BIN + "/store_set", account.state, "fact", "server.append-limit", "20"], check=True)
+refused(r'".*/letter": the message is larger than 20 octets', "append", "INBOX", letter)
+subprocess.run([BIN + "/store_set", account.state, "fact", "server.append-limit", "21"], check=True)
 refused(r'"-": the message is empty', "append", "INBOX", "-", input="")
 refused(r"queue add was given no action, and none came from standard input", input="\n# nothing\n")
 for words, why in ((("add",), r"queue add needs more: mailtide queue add ACCOUNT VERB \.\.\."),
@@ -331,7 +335,7 @@ def home():
 
 
 def state(number, *words):
-	subprocess.run([BIN + "/action_state", other.state, str(number), *words], check=True)
+	subprocess.run([BIN + "/store_set", other.state, "action", str(number), *words], check=True)
 
 
 def says(status, text, *words, **options):
@@ -481,10 +485,10 @@ with open(account.state + "/lock", "a") as lock:
 	before, count = len(lines()), WORK + "/fsyncs"
 	began = time.monotonic()
 	run = add("-", input="flag INBOX %s,7,1:2 +\\\\Seen -work\n" % M[6] * 10000,
-		env={**os.environ, "LD_PRELOAD": BIN + "/fsync_preload.so", "FSYNC_COUNT_FILE": count})
+		env={**os.environ, **({} if ASAN else {"LD_PRELOAD": BIN + "/fsync_preload.so", "FSYNC_COUNT_FILE": count})})
 	is_((run.returncode, run.stderr, run.stdout.count("\n"), len(lines()) - before), (0, "", 10000, 10000), "10,000 lines")
 	diag("10,000 lines: %.2f s" % (time.monotonic() - began))
-	if "asan" not in BUILD:
+	if not ASAN:
 		counted = dict(pair.split("=") for pair in read(count).decode().split()[:5])
 		is_((counted["fdatasync"], counted["fsync"]), ("1", "0"), "one fdatasync for all of them")
 
