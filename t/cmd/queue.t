@@ -199,9 +199,9 @@ TABLE = [
 ]
 for why, *words in TABLE:
 	refused(why, *words)
+subprocess.run([BIN + "/store_set", account.state, "fact", "server.append-limit", "19"], check=True)
+refused(r'".*/letter": the message is larger than 19 octets', "append", "INBOX", letter)
 subprocess.run([BIN + "/store_set", account.state, "fact", "server.append-limit", "20"], check=True)
-refused(r'".*/letter": the message is larger than 20 octets', "append", "INBOX", letter)
-subprocess.run([BIN + "/store_set", account.state, "fact", "server.append-limit", "21"], check=True)
 refused(r'"-": the message is empty', "append", "INBOX", "-", input="")
 refused(r"queue add was given no action, and none came from standard input", input="\n# nothing\n")
 for words, why in ((("add",), r"queue add needs more: mailtide queue add ACCOUNT VERB \.\.\."),
