@@ -65,3 +65,27 @@ struct store *cmd_store(const struct conf_account *account, bool *never, int *ex
 	}
 	return store;
 }
+
+/* Names live for one turn only, so the best one is kept aside. */
+const char *similar_mailbox(struct store *store, const char *wanted)
+{
+	struct store_mailbox box;
+	struct similar similar;
+	char *best = NULL;
+	const char *text;
+
+	similar_to(&similar, wanted);
+	for (uint32_t id = 0; store_mailbox_next(store, id, &box);) {
+		const char *before = similar.best;
+		id = box.id;
+		similar_add(&similar, box.name);
+		if (similar.best != before) {
+			free(best);
+			similar.best = best = mem_copy(box.name);
+		}
+		store_mailbox_release(&box);
+	}
+	text = similar_text(&similar);
+	free(best);
+	return text;
+}

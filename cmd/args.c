@@ -8,7 +8,7 @@
 #include "output.h"
 
 /* Known from the design of the interface, and to come. */
-static const char *const later[] = { "watch", "queue", "fetch", "store" };
+static const char *const later[] = { "watch", "store" };
 
 struct parser {
 	struct cmd *cmd;
@@ -149,9 +149,17 @@ static int parse_word(struct parser *p, const char *arg)
 	return cmd->command ? 0 : unknown_command(arg);
 }
 
+/* The flags to be taken away: queue add ACCOUNT flag MAILBOX WHICH -\Seen */
+static bool is_flag(const struct cmd *cmd, const char *arg)
+{
+	return arg[1] != '-' && cmd->command && strcmp(cmd->command->name, "queue") == 0 &&
+		cmd->word_count >= 5 && strcmp(cmd->words[0], "add") == 0 &&
+		strcmp(cmd->words[2], "flag") == 0;
+}
+
 static int parse_one(struct parser *p, const char *arg)
 {
-	if (p->only_words || arg[0] != '-' || arg[1] == '\0')
+	if (p->only_words || arg[0] != '-' || arg[1] == '\0' || is_flag(p->cmd, arg))
 		return parse_word(p, arg);
 	if (strcmp(arg, "--") == 0) {
 		p->only_words = true;

@@ -37,6 +37,7 @@ struct command {
 	const struct cmd_option *options;
 	size_t words_min, words_max;
 	int (*run)(const struct cmd *cmd);
+	const char *more; /* for help: lines; NULL: none */
 };
 
 /* main.c: ended by a row without a name. */
@@ -72,9 +73,13 @@ struct store;
 /* The store for reading, without a lock. NULL with *never: the account was never synced, which is
  * not printed; NULL without: printed, *exit_status tells. */
 struct store *cmd_store(const struct conf_account *account, bool *never, int *exit_status);
+/* similar_text for the mailboxes of the store. */
+const char *similar_mailbox(struct store *store, const char *wanted);
 
 /* The commands. */
 int cmd_sync(const struct cmd *cmd);
+int cmd_queue(const struct cmd *cmd);
+int cmd_fetch(const struct cmd *cmd);
 int cmd_ls(const struct cmd *cmd);
 int cmd_status(const struct cmd *cmd);
 int cmd_check(const struct cmd *cmd);

@@ -6,6 +6,7 @@
 
 #include "cmd.h"
 #include "output.h"
+#include "queue/queue.h"
 #include "store/store.h"
 
 static void print_names(const struct cmd_option *options)
@@ -18,6 +19,12 @@ static void print_commands(void)
 {
 	for (const struct command *c = commands; c->name; c++)
 		printf("%s\t%s\n", c->name, c->summary);
+}
+
+static void print_verbs(void)
+{
+	for (int verb = 0; verb < QUEUE_RETRY; verb++)
+		puts(queue_verb_name((enum queue_verb)verb));
 }
 
 static void print_mailboxes(const struct conf_account *account)
@@ -56,6 +63,8 @@ int cmd_complete(const struct cmd *cmd)
 
 	if (strcmp(what, "commands") == 0) {
 		print_commands();
+	} else if (strcmp(what, "verbs") == 0) {
+		print_verbs();
 	} else if (strcmp(what, "options") == 0) {
 		print_names(global_options);
 		if (c)

@@ -47,6 +47,8 @@ static int print_one(const char *name)
 	if (c->options->name)
 		puts("");
 	print_options(c->options);
+	if (c->more)
+		printf("\n%s\n", c->more);
 	return CMD_DONE;
 }
 

@@ -147,25 +147,8 @@ static void list_message(struct listing *l, const struct store_mailbox *box,
 
 static int unknown_mailbox(struct listing *l, const char *name)
 {
-	struct store_mailbox box;
-	struct similar similar;
-	char *best = NULL;
-
-	/* Names live for one turn only, so the best one is kept aside. */
-	similar_to(&similar, name);
-	for (uint32_t id = 0; store_mailbox_next(l->store, id, &box);) {
-		const char *before = similar.best;
-		id = box.id;
-		similar_add(&similar, box.name);
-		if (similar.best != before) {
-			free(best);
-			similar.best = best = mem_copy(box.name);
-		}
-		store_mailbox_release(&box);
-	}
 	output_error(l->account->name, NULL, "no mailbox \"%s\" is known%s", name,
-		similar_text(&similar));
-	free(best);
+		similar_mailbox(l->store, name));
 	return CMD_USAGE;
 }
 

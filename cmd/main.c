@@ -19,27 +19,64 @@ static const struct cmd_option check_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct cmd_option queue_options[] = {
+	{ "--force", NULL, "delete: even where new mail is; drop: even what is being sent" },
+	{ NULL, NULL, NULL },
+};
+
+static const char queue_more[] =
+	"  queue [ACCOUNT]              what waits, has failed, or is held\n"
+	"  queue add ACCOUNT VERB ...   one action, and its number\n"
+	"  queue add ACCOUNT -          many, a line each, from standard input\n"
+	"  queue retry ACCOUNT [N...]   try again what has failed or is held, all of it or these\n"
+	"  queue drop ACCOUNT N...      forget these\n"
+	"  queue edit ACCOUNT           change them in $VISUAL or $EDITOR\n"
+	"\n"
+	"verbs:\n"
+	"  flag MAILBOX WHICH +FLAG... -FLAG...\n"
+	"  copy MAILBOX WHICH TO\n"
+	"  move MAILBOX WHICH TO\n"
+	"  append MAILBOX FILE|- [FLAG...]\n"
+	"  expunge MAILBOX WHICH\n"
+	"  fetch MAILBOX WHICH\n"
+	"  create MAILBOX, delete MAILBOX, rename FROM TO\n"
+	"  subscribe MAILBOX, unsubscribe MAILBOX\n"
+	"\n"
+	"WHICH is UIDs (7,27,65:70), local numbers (m4711,m4712), or an earlier append (@17).";
+
+static const struct cmd_option fetch_options[] = {
+	{ "--flagged", NULL, "of all messages that are flagged" },
+	{ NULL, NULL, NULL },
+};
+
 static const struct cmd_option no_options[] = { { NULL, NULL, NULL } };
 
 #define ANY ((size_t)-1)
 
 const struct command commands[] = {
-	{ "sync", "[ACCOUNT[/MAILBOX]...]", "bring the mail home, once", sync_options, 0, ANY,
-		cmd_sync },
+	{ "sync", "[ACCOUNT[/MAILBOX]...]", "send what was done here and bring the mail home, once", sync_options, 0, ANY,
+		cmd_sync, NULL },
+	{ "queue", "[ACCOUNT] | add|retry|drop|edit ACCOUNT ...",
+		"list, add and mend what waits to be sent", queue_options, 0, ANY, cmd_queue, queue_more },
+	{ "fetch", "ACCOUNT mN...|MAILBOX:UIDSET...", "bring these bodies now, whatever the rules say",
+		fetch_options, 1, ANY, cmd_fetch, NULL },
 	{ "ls", "ACCOUNT [MAILBOX]", "list the mailboxes, or the messages of one", no_options, 1, 2,
-		cmd_ls },
+		cmd_ls, NULL },
 	{ "status", "[ACCOUNT...]", "when was the last sync, and what is waiting", no_options, 0, ANY,
-		cmd_status },
-	{ "check", "[ACCOUNT]", "compare the store with the Maildir", check_options, 0, 1, cmd_check },
-	{ "probe", "ACCOUNT", "ask the server what it can do", no_options, 1, 1, cmd_probe },
-	{ "version", "", "print the version", no_options, 0, 0, cmd_version },
-	{ "help", "[COMMAND]", "print this, or more on one command", no_options, 0, 1, cmd_help },
-	{ NULL, NULL, NULL, NULL, 0, 0, NULL },
+		cmd_status, NULL },
+	{ "check", "[ACCOUNT]", "compare the store with the Maildir", check_options, 0, 1, cmd_check,
+		NULL },
+	{ "probe", "ACCOUNT", "ask the server what it can do", no_options, 1, 1, cmd_probe,
+		NULL },
+	{ "version", "", "print the version", no_options, 0, 0, cmd_version, NULL },
+	{ "help", "[COMMAND]", "print this, or more on one command", no_options, 0, 1, cmd_help,
+		NULL },
+	{ NULL, NULL, NULL, NULL, 0, 0, NULL, NULL },
 };
 
 /* For the completions of the shells. */
 static const struct command complete_command = { "--complete", "WHAT", "", no_options, 1, 2,
-	cmd_complete };
+	cmd_complete, NULL };
 
 const struct cmd_option global_options[] = {
 	{ "-c", "FILE", "the configuration, instead of the usual place" },

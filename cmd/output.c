@@ -69,10 +69,15 @@ bool output_is_closed(void)
 	return out.failed != 0;
 }
 
+void output_flush(void)
+{
+	check_written(fflush(stdout) == EOF ? -1 : 0);
+}
+
 int output_finish(int status)
 {
 	progress_erase();
-	check_written(fflush(stdout) == EOF ? -1 : 0);
+	output_flush();
 	if (out.failed == 0 || out.failed == EPIPE)
 		return status;
 	output_error(NULL, NULL, "cannot write to standard output: %s", strerror(out.failed));

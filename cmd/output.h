@@ -23,6 +23,8 @@ bool output_tells_success(void);
 /* Writes out what waits. Returns `status`, or 75 where that failed (a full disk). A reader that went
  * away is no failure. */
 int output_finish(int status);
+/* Now, before what takes long. */
+void output_flush(void);
 /* Nobody reads any more: a long list may end. */
 bool output_is_closed(void);
 

@@ -5,6 +5,7 @@
 
 #include "cmd.h"
 #include "output.h"
+#include "queue.h"
 #include "store/store.h"
 
 struct standing {
@@ -183,6 +184,7 @@ static int status_of(const struct conf_account *account)
 	struct standing s = { .account = account };
 	int status = CMD_DONE;
 	bool never;
+	json_t *o;
 
 	s.store = cmd_store(account, &never, &status);
 	if (never) {
@@ -206,7 +208,9 @@ static int status_of(const struct conf_account *account)
 	count(&s);
 	store_close(s.store);
 	tell(&s);
-	output_object(object(&s, false));
+	o = object(&s, false);
+	status = queue_standing(account, o);
+	output_object(o);
 	json_decref(s.gone);
 	json_decref(s.suspect);
 	buf_release(&s.error);

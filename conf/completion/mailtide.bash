@@ -21,7 +21,7 @@ _mailtide_offer()
 
 _mailtide()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command= account= i
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command= account= i words=()
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
@@ -30,12 +30,15 @@ _mailtide()
 		*)
 			if [[ -z $command ]]; then
 				command=${COMP_WORDS[i]}
-			elif [[ -z $account ]]; then
-				account=${COMP_WORDS[i]}
+			else
+				words+=("${COMP_WORDS[i]}")
 			fi
 			;;
 		esac
 	done
+	# Of "queue add ACCOUNT" the account is the second word.
+	[[ $command == queue ]] && i=1 || i=0
+	account=${words[i]}
 	case $prev in
 	-c)
 		compopt -o default 2>/dev/null
@@ -68,6 +71,34 @@ _mailtide()
 		else
 			_mailtide_offer "$cur" < <(_mailtide_words accounts)
 		fi
+		;;
+	fetch)
+		if [[ -z $account ]]; then
+			_mailtide_offer "$cur" < <(_mailtide_words accounts)
+		else
+			_mailtide_offer "$cur" < <(_mailtide_words mailboxes "$account" | sed 's/$/:/')
+		fi
+		;;
+	queue)
+		case ${#words[@]} in
+		0)
+			_mailtide_offer "$cur" < <(printf '%s\n' add retry drop edit; _mailtide_words accounts)
+			;;
+		1)
+			_mailtide_offer "$cur" < <(_mailtide_words accounts)
+			;;
+		2)
+			[[ ${words[0]} == add ]] && _mailtide_offer "$cur" < <(_mailtide_words verbs)
+			;;
+		*)
+			[[ ${words[0]} == add ]] || return
+			if [[ ${words[2]} == append && ${#words[@]} -eq 4 ]]; then
+				compopt -o default 2>/dev/null
+			else
+				_mailtide_offer "$cur" < <(_mailtide_words mailboxes "$account")
+			fi
+			;;
+		esac
 		;;
 	status | check | probe)
 		_mailtide_offer "$cur" < <(_mailtide_words accounts)

@@ -60,9 +60,10 @@ said() {
 said 64 'no command; "mailtide help" lists them' 'no command' mt
 said 64 'unknown command "snyc"; did you mean "sync"\?' 'a command mistyped' mt snyc
 said 64 'unknown command "frobnicate"; "mailtide help" lists them' 'an unknown command' mt frobnicate
-for command in watch queue fetch; do
-	said 64 "\"$command\" is not part of this version" "$command" mt $command work
-done
+said 64 '"watch" is not part of this version' watch mt watch work
+said 64 'fetch needs more: mailtide fetch ACCOUNT .*' 'fetch without an account' mt fetch
+said 64 'work: never synced yet, .*' 'fetch before the first sync' mt fetch work m1
+said 64 'unknown option "-x"; .*' 'a letter where a flag may not stand' mt queue add work move -x
 said 64 'unknown option "--dryrun"; did you mean "--dry-run"\?' 'an option mistyped' mt sync --dryrun
 said 64 'unknown option "--jsn"; did you mean "--json"\?' 'a global option mistyped' mt --jsn sync
 said 64 'unknown option "--frobnicate"; see "mailtide help ls"' 'an unknown option' mt ls --frobnicate
@@ -108,9 +109,10 @@ said 75 'work: cannot connect .*' 'no server, quietly' mt -q sync work
 said 75 'work: cannot connect .*' 'no server to probe' mt probe work
 said 78 'home: no password in the configuration, and no terminal .*' 'nobody to ask' alone sync home
 said 78 'home: no password .*' 'nobody to ask, of all accounts' alone sync
-said 0 '--push: nothing to do, .*' '--push alone' mt sync --push
-is "$(mt -q sync --push 2>&1)" '' '--push alone, quietly'
-said 75 'work: cannot connect .*' '--push and --pull' mt sync --push --pull work
+for options in --push --pull '--push --pull'; do
+	# shellcheck disable=SC2086
+	said 75 'work: cannot connect .*' "$options" mt sync $options work
+done
 is "$(mt --json sync work 2>/dev/null | sed 's/"seconds":[0-9.e-]*/"seconds":0/')" \
 	'{"type":"note","kind":"failure","account":"work","mailbox":null,"text":"cannot connect to \"127.0.0.1\" port 1: Connection refused"}
 {"type":"done","account":"work","status":75,"octets":0,"seconds":0}' 'a failure as JSON'

@@ -1,0 +1,304 @@
+/* Mailboxes and messages as they will be once the queue is done: what the store says, and on top of
+ * it the lines that it has not taken up yet. The latest line decides, so they are walked backwards. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "queue.h"
+#include "sync/sync.h"
+
+/* Places */
+
+static size_t place_of(const struct known_place *places, size_t size, uint64_t number, uint64_t action)
+{
+	size_t at = (size_t)((number * 2 + action) * 0x9e3779b97f4a7c15U >> 20) & (size - 1);
+
+	while ((places[at].number || places[at].action) &&
+		(places[at].number != number || places[at].action != action))
+		at = (at + 1) & (size - 1);
+	return at;
+}
+
+/* At most half of them are taken. */
+static void grow_places(struct actions *q)
+{
+	size_t size = q->place_size ? 2 * q->place_size : 64;
+	struct known_place *places = mem_new(size * sizeof *places);
+
+	for (size_t i = 0; i < q->place_size; i++) {
+		const struct known_place *p = &q->places[i];
+		if (p->number || p->action)
+			places[place_of(places, size, p->number, p->action)] = *p;
+	}
+	free(q->places);
+	q->places = places;
+	q->place_size = size;
+}
+
+static void set_place(struct actions *q, uint64_t number, uint64_t action, uint64_t by,
+	const char *mailbox)
+{
+	struct known_place *p;
+
+	if (2 * q->place_count >= q->place_size)
+		grow_places(q);
+	p = &q->places[place_of(q->places, q->place_size, number, action)];
+	q->place_count += !p->number && !p->action;
+	free(p->mailbox);
+	*p = (struct known_place){ number, action, by,
+		mailbox ? mem_copy(mailbox) : NULL };
+}
+
+static bool counts(const struct actions *q, uint64_t by)
+{
+	return q->before == 0 || (by != 0 && by < q->before);
+}
+
+/* NULL: no line speaks of it. */
+static const struct known_place *find_place(const struct actions *q, const struct queue_message *m)
+{
+	const struct known_place *p;
+
+	if (q->place_count == 0)
+		return NULL;
+	p = &q->places[place_of(q->places, q->place_size, m->number, m->action)];
+	return (p->number || p->action) && counts(q, p->by) ? p : NULL;
+}
+
+/* Lines */
+
+static void add_mailbox(struct actions *q, const struct queue_action *a, const char *to)
+{
+	q->mailboxes = mem_grow(q->mailboxes, q->mailbox_count + 1, sizeof *q->mailboxes);
+	q->mailboxes[q->mailbox_count++] =
+		(struct known_mailbox){ a->verb, a->number, mem_copy(a->mailbox),
+			to ? mem_copy(to) : NULL };
+}
+
+static bool is_about_mailbox(uint32_t verb)
+{
+	return verb == QUEUE_CREATE || verb == QUEUE_DELETE || verb == QUEUE_RENAME;
+}
+
+void known_add(struct actions *q, const struct queue_action *a)
+{
+	const char *to = queue_action_get(a, "to");
+
+	if (is_about_mailbox(a->verb) && (a->verb != QUEUE_RENAME || to))
+		add_mailbox(q, a, to);
+	if (a->verb == QUEUE_APPEND && a->number)
+		set_place(q, 0, a->number, a->number, a->mailbox);
+	if ((a->verb == QUEUE_MOVE && to) || a->verb == QUEUE_EXPUNGE)
+		for (size_t i = 0; i < a->message_count; i++)
+			set_place(q, a->messages[i].number, a->messages[i].action, a->number,
+				a->verb == QUEUE_MOVE ? to : NULL);
+}
+
+static bool is_waiting(const struct store_action *rec)
+{
+	return rec->state == STORE_ACTION_WAITING || rec->state == STORE_ACTION_INTENT;
+}
+
+/* The file has the names as they were written, so that one rename may follow another. */
+static void read_waiting(struct actions *q, struct queue *file)
+{
+	struct store_action rec;
+	struct queue_action a;
+
+	store_action_init(&rec);
+	for (uint64_t after = 0; store_action_next(q->store, after, &rec);) {
+		after = rec.number;
+		if (!is_about_mailbox(rec.verb) || !is_waiting(&rec) ||
+			queue_next(file, rec.number - 1, &a, NULL) <= 0)
+			continue;
+		if (a.number == rec.number)
+			known_add(q, &a);
+		queue_action_release(&a);
+	}
+	store_action_release(&rec);
+}
+
+static int read_lines(struct actions *q, struct queue *file, struct err *err)
+{
+	struct queue_action a;
+	uint64_t after = q->folded;
+	int rc;
+
+	while ((rc = queue_next(file, after, &a, err)) != 0) {
+		if (rc < 0 && err->scope != ERR_MESSAGE)
+			return -1;
+		after = a.number ? a.number : after;
+		if (rc > 0)
+			known_add(q, &a);
+		queue_action_release(&a);
+	}
+	return 0;
+}
+
+int known_read(struct actions *q, struct err *err)
+{
+	struct queue *file = queue_open(q->account->state, store_id(q->store), true, err);
+	int rc = -1;
+
+	if (file) {
+		read_waiting(q, file);
+		rc = read_lines(q, file, err);
+	}
+	queue_close(file);
+	return rc;
+}
+
+void known_release(struct actions *q)
+{
+	for (size_t i = 0; i < q->mailbox_count; i++) {
+		free(q->mailboxes[i].name);
+		free(q->mailboxes[i].to);
+	}
+	for (size_t i = 0; i < q->place_size; i++)
+		free(q->places[i].mailbox);
+	free(q->mailboxes);
+	free(q->places);
+	q->mailboxes = NULL;
+	q->places = NULL;
+	q->mailbox_count = q->place_count = q->place_size = 0;
+}
+
+/* Mailboxes */
+
+/* The name that it has in the store, NULL: it has none there. *made: a line creates it. What is below
+ * a renamed mailbox keeps its name here until the server has renamed it, too. */
+static const char *name_in_store(const struct actions *q, const char *name, bool *made)
+{
+	*made = false;
+	for (size_t i = q->mailbox_count; i-- > 0;) {
+		const struct known_mailbox *k = &q->mailboxes[i];
+		bool named = strcmp(name, k->name) == 0;
+
+		if (!counts(q, k->by))
+			continue;
+		if (k->verb == QUEUE_RENAME && strcmp(name, k->to) == 0)
+			name = k->name;
+		else if (named && k->verb == QUEUE_CREATE)
+			*made = true;
+		else if (named)
+			return NULL;
+	}
+	return name;
+}
+
+bool known_mailbox(const struct actions *q, const char *name, struct store_mailbox *box)
+{
+	bool made;
+	const char *stored = name_in_store(q, name, &made);
+	bool found = stored && store_mailbox_find(q->store, stored, box);
+
+	if (found && (box->state & STORE_MAILBOX_GONE) && !(box->state & STORE_MAILBOX_HERE)) {
+		store_mailbox_release(box);
+		found = false;
+	}
+	if (!found)
+		*box = (struct store_mailbox){ 0 };
+	return found || made;
+}
+
+/* Messages */
+
+int known_message(const struct actions *q, struct queue_message *m, struct err *err)
+{
+	uint64_t number;
+
+	if (!m->action || find_place(q, m))
+		return 0;
+	number = sync_made_by(q->store, m->action);
+	if (number == 0)
+		return err_set(err, ERR_USER, ERR_MESSAGE,
+			"\"@%llu\" is no append in the queue; \"mailtide queue %s\" lists what is",
+			(unsigned long long)m->action, q->account->name);
+	*m = (struct queue_message){ .number = number };
+	return 0;
+}
+
+/* Where the actions that the store has taken up leave it; 0: nowhere. */
+static uint32_t mailbox_after(const struct actions *q, const struct store_message *at)
+{
+	struct store_action a;
+	uint64_t action = 0;
+	uint32_t mailbox = at->mailbox;
+
+	store_action_init(&a);
+	while (store_pending_next(q->store, at->number, action, &action) && counts(q, action)) {
+		if (!store_action_get(q->store, action, &a))
+			continue;
+		if (a.verb == QUEUE_MOVE)
+			mailbox = a.to;
+		else if (a.verb == QUEUE_EXPUNGE)
+			mailbox = 0;
+	}
+	store_action_release(&a);
+	return mailbox;
+}
+
+static int elsewhere(const struct queue_message *m, const char *mailbox, const char *other,
+	struct err *err)
+{
+	char name[24];
+
+	queue_name_message(m, name);
+	if (!other)
+		return err_set(err, ERR_USER, ERR_MESSAGE, "a queued action expunges %s", name);
+	return err_set(err, ERR_USER, ERR_MESSAGE, "%s is not in \"%.100s\", but in \"%.100s\"", name,
+		mailbox, other);
+}
+
+static int stored_elsewhere(const struct actions *q, const struct queue_message *m,
+	const char *mailbox, uint32_t id, struct err *err)
+{
+	struct store_mailbox other;
+
+	if (id == 0 || !store_mailbox_get(q->store, id, &other))
+		return elsewhere(m, mailbox, NULL, err);
+	elsewhere(m, mailbox, other.name, err);
+	store_mailbox_release(&other);
+	return -1;
+}
+
+int known_stored_in(const struct actions *q, const struct store_message *at, struct queue_message *m,
+	const struct queue_action *a, const struct store_mailbox *box, struct err *err)
+{
+	const struct known_place *place = find_place(q, m);
+	bool agreed = box->id && at->mailbox == box->id;
+	uint32_t id;
+
+	m->uid = agreed ? at->uid : 0;
+	m->uidvalidity = m->uid ? box->uidvalidity : 0;
+	if (a->verb == QUEUE_FETCH && agreed)
+		return 0;
+	if (place)
+		return place->mailbox && strcmp(place->mailbox, a->mailbox) == 0 ? 0 :
+			elsewhere(m, a->mailbox, place->mailbox, err);
+	id = mailbox_after(q, at);
+	return id && id == box->id ? 0 : stored_elsewhere(q, m, a->mailbox, id, err);
+}
+
+int known_message_in(const struct actions *q, struct queue_message *m, const struct queue_action *a,
+	const struct store_mailbox *box, struct err *err)
+{
+	const struct known_place *place;
+	struct store_message at;
+	int rc;
+
+	if (known_message(q, m, err) < 0)
+		return -1;
+	place = find_place(q, m);
+	if (m->action)
+		return place->mailbox && strcmp(place->mailbox, a->mailbox) == 0 ? 0 :
+			elsewhere(m, a->mailbox, place->mailbox, err);
+	store_message_init(&at);
+	if (store_message_get(q->store, m->number, &at))
+		rc = known_stored_in(q, &at, m, a, box, err);
+	else
+		rc = err_set(err, ERR_USER, ERR_MESSAGE,
+			"there is no message m%llu; \"mailtide ls %s MAILBOX\" shows their numbers",
+			(unsigned long long)m->number, q->account->name);
+	store_message_release(&at);
+	return rc;
+}
