@@ -128,8 +128,6 @@ static void on_pause(void *arg)
 
 void push_pause(struct push *p, double seconds)
 {
-	if (!p->pause)
-		p->pause = io_timer_new(p->sync->io, on_pause, p);
 	p->state = PUSH_PAUSING;
 	io_timer_start(p->pause, seconds);
 }
@@ -526,6 +524,7 @@ void push_start(struct sync *s)
 		p = s->push = mem_new(sizeof *p);
 		p->sync = s;
 		p->link = &s->links[0];
+		p->pause = io_timer_new(s->io, on_pause, p);
 		store_action_init(&p->first);
 		uids_init(&p->others);
 	}
