@@ -206,12 +206,22 @@ static void on_listed(void *arg, const struct imap_resp *tagged)
 	account_mark(s);
 }
 
+/* Does LIST tell the STATUS, too? Of subscribed mailboxes only where LIST-EXTENDED is offered as well, which not
+ * every server with LIST-STATUS does (Q58), and some do in vain (Q60, Q76: avoid); LSUB tells none. */
+static bool list_tells_status(const struct sync *s)
+{
+	const struct imap *c = s->links[0].imap;
+
+	return imap_has(c, IMAP_CAP_LIST_STATUS) &&
+	       (!s->account->subscribed_only || imap_has(c, IMAP_CAP_LIST_EXTENDED));
+}
+
 void boxes_ask(struct sync *s)
 {
 	struct imap *c = s->links[0].imap;
 	struct imap_cmd *cmd = imap_cmd_new(IMAP_CMD_PLAIN, on_listed, s);
 	bool condstore = imap_has(c, IMAP_CAP_CONDSTORE) || imap_has(c, IMAP_CAP_QRESYNC);
-	bool status = imap_has(c, IMAP_CAP_LIST_STATUS);
+	bool status = list_tells_status(s);
 
 	boxes_load(s);
 	for (struct box *box = s->boxes; box; box = box->next)
@@ -255,7 +265,7 @@ static bool ask_status(struct sync *s)
 {
 	struct imap *c = s->links[0].imap;
 
-	if (imap_has(c, IMAP_CAP_LIST_STATUS) ||
+	if (list_tells_status(s) ||
 		!(imap_has(c, IMAP_CAP_CONDSTORE) || imap_has(c, IMAP_CAP_QRESYNC)))
 		return false;
 	for (; s->next_status; s->next_status = s->next_status->next) {
