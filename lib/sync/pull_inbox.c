@@ -23,8 +23,9 @@ static void keep_identity(struct pull *p, const struct imap_resp *r, struct item
 	}
 	if (!it->whole || it->uid <= p->plan.old_last)
 		return;
-	it->suspect = p->matching || match_suspects(pull_sync(p), it->date, it->size);
-	if (it->suspect && !it->has_id && !p->matching)
+	it->suspect = p->matching || match_suspects(pull_sync(p), it->date, it->size, it->emailid_len > 0,
+						 &by_message_id);
+	if (by_message_id && !it->has_id)
 		uids_add(&p->suspects, it->uid);
 }
 
@@ -96,6 +97,12 @@ static void on_fetch(struct pull *p, const struct imap_resp *r)
 	keep_item(p, r);
 	if (p->trusted && p->count - p->applied >= BATCH_MESSAGES)
 		pull_pend(p);
+}
+
+/* What a SELECT tells comes before its tagged answer. */
+static bool opens(const struct pull *p)
+{
+	return !p->trusted && p->unanswered[0] > 0;
 }
 
 static void on_cond(struct pull *p, const struct imap_resp *r)
