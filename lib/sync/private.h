@@ -374,8 +374,9 @@ void arrivals_free(struct sync *s);
 bool reset_some(struct box *box, unsigned limit);
 
 /* match.c */
-/* May a message with these be one whose body the store has? Then its Message-ID is worth asking for. */
-bool match_suspects(struct sync *s, int64_t date, uint64_t size);
+/* May a message with these be one whose body the store has? *by_message_id: then its Message-ID is worth asking
+ * for; where both have an EMAILID that was told already (S13). */
+bool match_suspects(struct sync *s, int64_t date, uint64_t size, bool has_emailid, bool *by_message_id);
 /* 16 octets that stand for the Message-ID in a header; zeros where there is none. */
 void match_message_id(struct slice header, uint8_t id[16]);
 /* In a transaction: resolves what is UNMATCHED and then drops orphans; true where more is left. */

@@ -9,6 +9,8 @@
 
 static void keep_identity(struct pull *p, const struct imap_resp *r, struct item *it)
 {
+	bool by_message_id = false;
+
 	if ((r->fetch.items & IMAP_HAS_EMAILID) && r->fetch.emailid.len <= EMAILID_MAX) {
 		it->emailid = (uint32_t)p->keywords.len;
 		it->emailid_len = (uint32_t)r->fetch.emailid.len;
@@ -115,13 +117,14 @@ static void on_cond(struct pull *p, const struct imap_resp *r)
 		p->sel.uidvalidity = r->cond.code_number;
 		break;
 	/* A later opening, for "list", does not tell what changed since the first one: the first one's
-	 * values are what this sync will have seen (S7). */
+	 * values are what this sync will have seen (S7). The same for what comes behind its OK, which may
+	 * even go back (Q62). */
 	case IMAP_UIDNEXT:
-		if (!p->trusted)
+		if (opens(p))
 			p->sel.uidnext = (uint32_t)r->cond.code_number;
 		break;
 	case IMAP_HIGHESTMODSEQ:
-		if (!p->trusted)
+		if (opens(p))
 			p->sel.highestmodseq = r->cond.code_number;
 		break;
 	case IMAP_MAILBOXID:
