@@ -488,6 +488,12 @@ static void on_body_response(struct haul *h, struct arrival *a, uint32_t uid)
 	if (!haul_trusts(h) || !arrival_is_whole(a) || !was_asked(h, uid) ||
 		!store_message_by_uid(s->store, h->visit.box->rec.id, uid, &m)) {
 		arrival_free(a);
+	} else if (!arrival_is_of(a, &m)) {
+		/* Q45: not given, so still owed. */
+		log_line(LOG_STEPS, h->visit.box->rec.name, "UID %lu came with another one's Message-ID",
+			(unsigned long)uid);
+		h->visit.box->again = true;
+		arrival_free(a);
 	} else if (m.size == arrival_octets(a)) {
 		arrival_take(a, &m);
 	} else if (arrival_octets(a) == 0) {

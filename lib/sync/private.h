@@ -356,6 +356,8 @@ struct arrival *arrival_new(struct visit *v, uint32_t uid, uint64_t size);
 struct sink *arrival_sink(struct arrival *a);
 bool arrival_is_whole(const struct arrival *a);
 uint64_t arrival_octets(const struct arrival *a);
+/* False where the Message-ID of `m` was learnt, and this is another one's body (C5, Q45). */
+bool arrival_is_of(const struct arrival *a, const struct store_message *m);
 /* To be filed by the next transaction, as the body of `m`. Takes `a`. */
 void arrival_take(struct arrival *a, const struct store_message *m);
 void arrival_free(struct arrival *a);
