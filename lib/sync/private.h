@@ -74,6 +74,7 @@ struct box {
 	unsigned pulls;    /* how often it was pulled in this run */
 	bool again;        /* something showed that the pull must be done once more */
 	uint32_t haul_after; /* bodies up to this UID have been asked for in this run */
+	bool no_ids;       /* the server refuses to tell Message-IDs beside descriptors (Q84) */
 	bool too_long;     /* a command of its pull asked for too many UIDs (Q47) */
 	bool hauling;
 	bool may_owe;      /* the store may hold bodies owed of it */
@@ -154,6 +155,7 @@ struct sync {
 	bool pipeline_mailboxes;
 	/* Facts of this server, learnt and kept (facts.c). */
 	bool no_examine;   /* Q70: its UIDVALIDITY is told by SELECT only */
+	bool no_qresync;   /* it refuses the parameters (Q76); not kept */
 	char *mechanism;   /* the login that it took after it had refused what it offers first (C3) */
 	bool facts_changed;
 	unsigned failures; /* lost connections in a row without progress */

@@ -84,6 +84,7 @@ static void on_answer(void *arg, const struct imap_resp *tagged)
 	/* The first refusal is the reason; what flew behind it was refused because of it. */
 	if (tagged->cond.cond != IMAP_OK && !p->has_refusal) {
 		p->has_refusal = true;
+		p->refusal_cond = tagged->cond.cond;
 		p->refusal_code = tagged->cond.code;
 		snprintf(p->refusal, sizeof p->refusal, "%.*s", (int)tagged->cond.text.len,
 			tagged->cond.text.data);
@@ -162,7 +163,7 @@ static const char *descriptor(struct pull *p)
 								"";
 
 	snprintf(p->descriptor, sizeof p->descriptor, "(UID FLAGS INTERNALDATE RFC822.SIZE%s%s)", emailid,
-		p->matching ? " BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]" : "");
+		p->matching && !p->visit.box->no_ids ? " BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]" : "");
 	return p->descriptor;
 }
 
@@ -220,9 +221,11 @@ static void note_refusal(struct pull *p, const char *what)
 static bool recv_refused_select(struct pull *p)
 {
 	struct box *box = p->visit.box;
+	bool bad = p->refusal_cond == IMAP_BAD && !p->hasty;
 
-	if (p->plan.ladder == PLAN_QRESYNC && !imap_qresync(p->visit.link->imap)) {
-		/* ENABLED did not name QRESYNC: once more, without it. */
+	if (p->plan.ladder == PLAN_QRESYNC && (bad || !imap_qresync(p->visit.link->imap))) {
+		/* ENABLED did not name it, or its parameters are BAD all the same (Q76): once more, without. */
+		pull_sync(p)->no_qresync = true;
 		pull_leave(p, BOX_TO_PULL);
 	} else if (p->refusal_code == IMAP_NONEXISTENT) {
 		box->rec.state |= STORE_MAILBOX_ABSENT | STORE_MAILBOX_GONE;
@@ -414,6 +417,12 @@ static bool recv_fetch(struct pull *p)
 		if (p->visit.box->too_long)
 			throttle_set_proved(pull_sync(p));
 		return true;
+	}
+	if (p->matching && p->refusal_cond == IMAP_BAD && !p->hasty && !p->visit.box->no_ids) {
+		/* The header's name, with its space, may be what it does not read (Q84). */
+		p->visit.box->no_ids = true;
+		pull_leave(p, BOX_TO_PULL);
+		return false;
 	}
 	note_refusal(p, "list its messages");
 	return false;
@@ -704,7 +713,7 @@ void pull_start(struct box *box, struct link *link)
 	bool can_enable = imap_has(link->imap, IMAP_CAP_CONDSTORE) ||
 			  imap_has(link->imap, IMAP_CAP_QRESYNC);
 	struct plan_means means = {
-		.qresync = imap_qresync(link->imap),
+		.qresync = imap_qresync(link->imap) && !s->no_qresync,
 		.condstore = can_enable,
 		.cold = s->options.cold,
 		.old_skip = box->rules.old_skip,

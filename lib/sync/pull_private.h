@@ -49,6 +49,7 @@ struct pull {
 	bool hasty;           /* and that was because of haste, or because it asked for too much at once */
 	struct ask *asks;
 	bool has_refusal;
+	enum imap_cond refusal_cond;
 	enum imap_code refusal_code;
 	char refusal[200];
 
