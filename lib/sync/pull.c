@@ -571,20 +571,37 @@ static bool recv_list(struct pull *p)
 			"the number of messages did not agree; UIDs listed: %llu not known, %llu gone",
 			(unsigned long long)uids_count(&p->wanted),
 			(unsigned long long)uids_count(&known));
-	uids_add_all(&p->gone, &known);
+	/* An answer with fewer UIDs than EXISTS has left some out, maybe these (Q85): "fill" asks for them. */
+	if (uids_count(&p->listed) < p->sel.exists) {
+		uids_remove_all(&known, &p->gone);
+		uids_copy(&p->doubted, &known);
+	} else {
+		uids_add_all(&p->gone, &known);
+	}
 	uids_release(&known);
 	return true;
 }
 
 static bool due_fill(struct pull *p)
 {
-	return !uids_is_empty(&p->wanted);
+	return !uids_is_empty(&p->wanted) || !uids_is_empty(&p->doubted);
 }
 
 static void send_fill(struct pull *p)
 {
 	select_again(p);
-	send_fetch_set(p, &p->wanted, descriptor(p));
+	if (!uids_is_empty(&p->wanted))
+		send_fetch_set(p, &p->wanted, descriptor(p));
+	if (!uids_is_empty(&p->doubted))
+		send_fetch_set(p, &p->doubted, "(UID FLAGS)");
+}
+
+static bool recv_fill(struct pull *p)
+{
+	if (!recv_fetch(p))
+		return false;
+	uids_add_all(&p->gone, &p->doubted);
+	return true;
 }
 
 static bool due_ids(struct pull *p)
@@ -610,7 +627,7 @@ static const struct row rows[ROWS] = {
 	{ "new", true, due_new, send_new, recv_new },
 	{ "old", true, due_old, send_old, recv_old },
 	{ "list", false, due_list, send_list, recv_list },
-	{ "fill", false, due_fill, send_fill, recv_fetch },
+	{ "fill", false, due_fill, send_fill, recv_fill },
 	{ "ids", false, due_ids, send_ids, recv_ids },
 };
 /* How many UIDs a command may name is limited, and how many there are is not known: SELECT tells. */
@@ -688,6 +705,7 @@ static void pull_free(struct visit *v)
 	uids_release(&p->gone);
 	uids_release(&p->wanted);
 	uids_release(&p->listed);
+	uids_release(&p->doubted);
 	uids_release(&p->suspects);
 	uids_release(&p->refresh);
 	free(p->mailboxid);

@@ -80,6 +80,8 @@ static void on_fetch(struct pull *p, const struct imap_resp *r)
 
 	if (!(r->fetch.items & IMAP_HAS_UID))
 		return; /* never applied by number (C8) */
+	if (!uids_is_empty(&p->doubted))
+		uids_remove_range(&p->doubted, uid, uid);
 	if ((r->fetch.items & IMAP_HAS_SECTIONS) && !(r->fetch.items & IMAP_HAS_FLAGS) &&
 		uids_has(&p->suspects, uid)) {
 		keep_item(p, r);
