@@ -22,6 +22,7 @@ static void note_enabled(struct imap *c, bool qresync, bool utf8, bool rev2)
 	/* Names are UTF-8 also where the server speaks nothing but rev2 (RFC 9051 5.1). */
 	rev2 |= c->caps.has[IMAP_CAP_IMAP4REV2] && !c->caps.has[IMAP_CAP_IMAP4REV1];
 	c->utf8 = utf8 || rev2;
+	/* Gmail, with CONDSTORE alone, tells no [CLOSED] (Q18). */
 	c->pipe.tells_closed = c->options.pipeline_mailboxes && (qresync || rev2);
 }
 
@@ -69,6 +70,7 @@ static void send_capability(struct imap *c)
 	}
 }
 
+/* On each connection anew (Q66). */
 static void send_enable(struct imap *c)
 {
 	const bool *has = c->caps.has;

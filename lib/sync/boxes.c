@@ -80,7 +80,7 @@ bool boxes_known(struct sync *s)
 	return true;
 }
 
-/* Two mailboxes never share a folder, also where the file system ignores case (L4). */
+/* Two mailboxes never share a folder, also where the file system ignores case, or the server does (L4, Q32). */
 static void choose_folder(struct sync *s, struct box *box)
 {
 	struct buf folder, other;
@@ -98,7 +98,8 @@ static void choose_folder(struct sync *s, struct box *box)
 	buf_release(&other);
 }
 
-/* What LIST names: a box of the store under its decoded name, or a new one. */
+/* What LIST names: a box of the store under its decoded name, or a new one. The name is the key, as a
+ * UIDVALIDITY may be that of others, too (Q64). */
 static struct box *box_for(struct sync *s, const struct imap_resp *r)
 {
 	struct box probe = { 0 }, *box, **found;
@@ -150,7 +151,7 @@ static void on_list(struct sync *s, const struct imap_resp *r)
 	if (r->list.attrs & IMAP_NONEXISTENT_ATTR)
 		return; /* only its children exist, or only its subscription */
 	box = box_for(s, r);
-	box->listed = true;
+	box->listed = true; /* twice, maybe: then the last attributes count (Q68) */
 	if (r->list.attrs & IMAP_NOSELECT)
 		box->rec.state |= STORE_MAILBOX_NOSELECT;
 	else
@@ -229,6 +230,7 @@ void boxes_ask(struct sync *s)
 	s->list_unanswered = 1;
 	s->status_unanswered = 0; /* of a connection that was lost */
 	s->listed = false;
+	/* Without a reference (Q56, Q86), and all: what the server makes of patterns is its own (Q60). */
 	if (!s->account->subscribed_only)
 		imap_cmd_add(cmd, "LIST \"\" \"*\"");
 	else if (status)

@@ -188,7 +188,7 @@ static void send_open(struct pull *p, bool plain)
 		imap_cmd_add(cmd, " (QRESYNC (%llu %llu 1:%lu))",
 			(unsigned long long)box->rec.uidvalidity, (unsigned long long)p->plan.since,
 			(unsigned long)p->plan.old_last);
-	else if (imap_has(c, IMAP_CAP_CONDSTORE) && !imap_has(c, IMAP_CAP_ENABLE))
+	else if (imap_has(c, IMAP_CAP_CONDSTORE) && !imap_has(c, IMAP_CAP_ENABLE)) /* before a value counts (Q65) */
 		imap_cmd_add(cmd, " (CONDSTORE)");
 	imap_send(c, cmd, p, 0);
 }
@@ -228,6 +228,7 @@ static bool recv_refused_select(struct pull *p)
 		pull_sync(p)->no_qresync = true;
 		pull_leave(p, BOX_TO_PULL);
 	} else if (p->refusal_code == IMAP_NONEXISTENT) {
+		/* Gmail's parent and its localised INBOX (Q13, Q14); a plain NO says nothing (Q87). */
 		box->rec.state |= STORE_MAILBOX_ABSENT | STORE_MAILBOX_GONE;
 		box->rec_changed = true;
 		account_note(pull_sync(p), SYNC_WARNING, box->rec.name,
@@ -239,6 +240,7 @@ static bool recv_refused_select(struct pull *p)
 	return false;
 }
 
+/* Some servers renew a UIDVALIDITY now and then (Q40), so the messages are looked for among those we hold. */
 static bool start_reset(struct pull *p)
 {
 	struct box *box = p->visit.box;
@@ -521,7 +523,8 @@ static bool recv_old(struct pull *p)
 	return true;
 }
 
-/* S16; a sync that looks at new messages only cannot know. */
+/* S16: a VANISHED that was not told (Q61), a message below UIDNEXT (Q80), what is not shown any more (Q39). A sync
+ * that looks at new messages only cannot know. */
 static bool due_list(struct pull *p)
 {
 	struct sync *s = pull_sync(p);
@@ -571,7 +574,7 @@ static bool recv_list(struct pull *p)
 			"the number of messages did not agree; UIDs listed: %llu not known, %llu gone",
 			(unsigned long long)uids_count(&p->wanted),
 			(unsigned long long)uids_count(&known));
-	/* An answer with fewer UIDs than EXISTS has left some out, maybe these (Q85): "fill" asks for them. */
+	/* An answer with fewer UIDs than EXISTS has left some out, maybe these (Q46, Q85): "fill" asks. */
 	if (uids_count(&p->listed) < p->sel.exists) {
 		uids_remove_all(&known, &p->gone);
 		uids_copy(&p->doubted, &known);

@@ -64,6 +64,7 @@ static void keep_item(struct pull *p, const struct imap_resp *r)
 	it->date = r->fetch.items & IMAP_HAS_DATE ? r->fetch.date : pull_sync(p)->now;
 	it->size = r->fetch.items & IMAP_HAS_SIZE ? r->fetch.size : 0;
 	it->keywords = (uint32_t)p->keywords.len;
+	/* Also those that FLAGS and PERMANENTFLAGS do not know (Q49). */
 	for (size_t i = 0; i < r->fetch.flags.count; i++) {
 		buf_add_slice(&p->keywords, r->fetch.flags.keywords[i]);
 		buf_add_char(&p->keywords, ' ');
@@ -79,7 +80,7 @@ static void on_fetch(struct pull *p, const struct imap_resp *r)
 	bool whole = is_descriptor(r);
 
 	if (!(r->fetch.items & IMAP_HAS_UID))
-		return; /* never applied by number (C8) */
+		return; /* never applied by number (C8, Q28) */
 	if (!uids_is_empty(&p->doubted))
 		uids_remove_range(&p->doubted, uid, uid);
 	if ((r->fetch.items & IMAP_HAS_SECTIONS) && !(r->fetch.items & IMAP_HAS_FLAGS) &&
@@ -94,7 +95,7 @@ static void on_fetch(struct pull *p, const struct imap_resp *r)
 	else if (!whole && !uids_has(&p->refresh, uid))
 		return; /* not a descriptor; if it was new, "new" brings one */
 	else if (!p->plan.ask_new && !uids_has(&p->wanted, uid))
-		return;
+		return; /* `n:*` answers with what is older, too: what counts is the UID (Q29) */
 	if (whole && !uids_has(&p->refresh, uid) &&
 		(uid > p->plan.old_last || uids_has(&p->wanted, uid)))
 		uids_add(&p->fresh, uid);
@@ -164,7 +165,7 @@ void pull_untagged(struct visit *v, const struct imap_resp *r)
 		break;
 	case IMAP_EXPUNGE:
 		if (p->sel.exists > 0)
-			p->sel.exists--; /* which UID it was, "list" will tell */
+			p->sel.exists--; /* which UID it was, "list" will tell: numbers are wrong (Q42, Q51) */
 		break;
 	case IMAP_VANISHED:
 		uids_add_all(&p->gone, r->vanished.uids);
