@@ -96,6 +96,7 @@ void login_greeting(struct imap *c, const struct imap_resp *resp)
 
 /* Capabilities */
 
+/* What was told before does not count any more: Exchange has others after the login (Q25). */
 void login_capability(struct imap *c, struct slice list)
 {
 	caps_parse(&c->caps, list);

@@ -168,7 +168,7 @@ static int compare_uids(const void *a, const void *b)
 }
 
 /* In the order in which they mostly come, UIDs go right into the set; the others are sorted first
- * (answers in descending order: Q48), as each would cost a move of half the set. */
+ * (answers in descending order, or none: Q48, Q79), as each would cost a move of half the set. */
 static void add_uid(struct resp_space *s, uint32_t uid)
 {
 	if (uid > uids_last(&s->uids)) {
@@ -202,6 +202,7 @@ static struct slice inbox_or(struct slice name)
 	return TOKEN_IS(name, "INBOX") ? slice_of("INBOX") : name;
 }
 
+/* An atom, quoted, or a literal (Q77). */
 static bool read_name(struct reader *r, struct slice *name)
 {
 	struct token token = token_name(&r->t);
@@ -213,6 +214,7 @@ static bool read_name(struct reader *r, struct slice *name)
 
 /* LIST, STATUS and the others that begin with a word */
 
+/* \All is any server's (Q63), and no sign of Gmail's ways. */
 static const struct resp_bits list_attrs[] = {
 	RESP_BITS("\\NOSELECT", IMAP_NOSELECT), RESP_BITS("\\NONEXISTENT", IMAP_NONEXISTENT_ATTR | IMAP_NOSELECT),
 	RESP_BITS("\\NOINFERIORS", IMAP_NOINFERIORS), RESP_BITS("\\SUBSCRIBED", IMAP_SUBSCRIBED),

@@ -144,6 +144,7 @@ static void read_cond(struct reader *r)
 		find_stray_code(resp);
 		return;
 	}
+	/* Nothing may stand behind it (Q12). */
 	struct tokens rest = tokens_of((struct slice){ code.data + len + 1, code.len - len - 1 }, NULL);
 	resp->cond.text = token_rest(&rest);
 	read_code(r, (struct slice){ code.data, len });

@@ -22,6 +22,7 @@ static void note_enabled(struct imap *c, bool qresync, bool utf8, bool rev2)
 	/* Names are UTF-8 also where the server speaks nothing but rev2 (RFC 9051 5.1). */
 	rev2 |= c->caps.has[IMAP_CAP_IMAP4REV2] && !c->caps.has[IMAP_CAP_IMAP4REV1];
 	c->utf8 = utf8 || rev2;
+	/* Gmail, with CONDSTORE alone, tells no [CLOSED] (Q18). */
 	c->pipe.tells_closed = c->options.pipeline_mailboxes && (qresync || rev2);
 }
 
@@ -52,6 +53,24 @@ static void on_enable(void *arg, const struct imap_resp *resp)
 		one_less_owed(c);
 }
 
+/* Q53: iCloud's proxy writes XAPPLEPUSHSERVICE behind a CAPABILITY that passes it, even one within a literal, until
+ * the command has been answered. Where the server tells its capabilities unasked it never would be. */
+static void send_capability(struct imap *c)
+{
+	struct slice rest = buf_slice(&c->caps.text), word;
+	struct imap_cmd *cmd;
+
+	while (word_next(&rest, &word)) {
+		if (!slice_is_nocase(word, "XAPPLEPUSHSERVICE"))
+			continue;
+		cmd = imap_cmd_new(IMAP_CMD_PLAIN, NULL, c);
+		imap_cmd_add(cmd, "CAPABILITY");
+		pipe_send(&c->pipe, cmd, NULL, 0);
+		return;
+	}
+}
+
+/* On each connection anew (Q66). */
 static void send_enable(struct imap *c)
 {
 	const bool *has = c->caps.has;
@@ -130,6 +149,8 @@ void login_settle(struct imap *c)
 {
 	c->pipe.literals = c->caps.has[IMAP_CAP_LITERAL_PLUS] ? CMD_PLUS
 		: c->caps.has[IMAP_CAP_LITERAL_MINUS] ? CMD_MINUS : CMD_SYNC;
+	if (c->state != CONN_SURVEY)
+		send_capability(c);
 	conn_move(c, CONN_SETTLE);
 	send_enable(c);
 	send_id(c);

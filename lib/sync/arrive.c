@@ -15,6 +15,8 @@
 
 /* Up to this size a body is held in memory and handled in one go. */
 #define HELD_OCTETS (256u << 10)
+/* Of one that is larger, what is held for its Message-ID. */
+#define HEADER_OCTETS (64u << 10)
 
 struct arrival {
 	struct sink sink;
@@ -81,6 +83,8 @@ static void arrival_write(struct sink *sink, const char *data, size_t len)
 		buf_add(&a->held, data, len);
 		return;
 	}
+	if (a->held.len < HEADER_OCTETS)
+		buf_add(&a->held, data, len < HEADER_OCTETS ? len : HEADER_OCTETS);
 	arrival_pass(a, data, len, false);
 	s->progress.octets_done += len;
 	if (store_body_waiting(a->body) >= BATCH_OCTETS)
@@ -137,6 +141,17 @@ uint64_t arrival_octets(const struct arrival *a)
 	return a->came;
 }
 
+bool arrival_is_of(const struct arrival *a, const struct store_message *m)
+{
+	static const uint8_t not_learnt[sizeof m->message_id];
+	uint8_t id[sizeof m->message_id];
+
+	if (memcmp(m->message_id, not_learnt, sizeof id) == 0)
+		return true;
+	match_message_id(buf_slice(&a->held), id);
+	return memcmp(m->message_id, id, sizeof id) == 0;
+}
+
 /* Ends the file and computes what the record will say. */
 static void arrival_close(struct arrival *a, const struct store_message *m)
 {
@@ -145,10 +160,10 @@ static void arrival_close(struct arrival *a, const struct store_message *m)
 	if (!a->streams) {
 		arrival_begin(a);
 		arrival_pass(a, a->held.data, a->held.len, true);
-		buf_release(&a->held);
 	} else {
 		arrival_pass(a, "", 0, true);
 	}
+	buf_release(&a->held);
 	if (a->err.cls != ERR_NONE)
 		return;
 	mail_hash_take(a->hash, a->sha256);

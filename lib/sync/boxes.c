@@ -126,7 +126,7 @@ bool boxes_known(struct sync *s)
 	return true;
 }
 
-/* Two mailboxes never share a folder, also where the file system ignores case (L4). */
+/* Two mailboxes never share a folder, also where the file system ignores case, or the server does (L4, Q32). */
 static void choose_folder(struct sync *s, struct box *box)
 {
 	struct buf folder, other;
@@ -144,7 +144,8 @@ static void choose_folder(struct sync *s, struct box *box)
 	buf_release(&other);
 }
 
-/* What LIST names: a box of the store under its decoded name, or a new one. */
+/* What LIST names: a box of the store under its decoded name, or a new one. The name is the key, as a
+ * UIDVALIDITY may be that of others, too (Q64). */
 static struct box *box_for(struct sync *s, const struct imap_resp *r)
 {
 	struct box probe = { 0 }, *box, **found;
@@ -214,7 +215,7 @@ static void on_list(struct sync *s, const struct imap_resp *r)
 	if (r->list.attrs & IMAP_NONEXISTENT_ATTR)
 		return; /* only its children exist, or only its subscription */
 	box = box_for(s, r);
-	box->listed = true;
+	box->listed = true; /* twice, maybe: then the last attributes count (Q68) */
 	if (box->rec.attrs != r->list.attrs)
 		box->rec_changed = true;
 	box->rec.attrs = r->list.attrs;
@@ -273,12 +274,22 @@ static void on_listed(void *arg, const struct imap_resp *tagged)
 	account_mark(s);
 }
 
+/* Does LIST tell the STATUS, too? Of subscribed mailboxes only where LIST-EXTENDED is offered as well, which not
+ * every server with LIST-STATUS does (Q58), and some do in vain (Q60, Q76: avoid); LSUB tells none. */
+static bool list_tells_status(const struct sync *s)
+{
+	const struct imap *c = s->links[0].imap;
+
+	return imap_has(c, IMAP_CAP_LIST_STATUS) &&
+	       (!s->account->subscribed_only || imap_has(c, IMAP_CAP_LIST_EXTENDED));
+}
+
 void boxes_ask(struct sync *s)
 {
 	struct imap *c = s->links[0].imap;
 	struct imap_cmd *cmd = imap_cmd_new(IMAP_CMD_PLAIN, on_listed, s);
 	bool condstore = imap_has(c, IMAP_CAP_CONDSTORE) || imap_has(c, IMAP_CAP_QRESYNC);
-	bool status = imap_has(c, IMAP_CAP_LIST_STATUS);
+	bool status = list_tells_status(s);
 
 	boxes_load(s);
 	for (struct box *box = s->boxes; box; box = box->next)
@@ -286,6 +297,7 @@ void boxes_ask(struct sync *s)
 	s->list_unanswered = 1;
 	s->status_unanswered = 0; /* of a connection that was lost */
 	s->listed = false;
+	/* Without a reference (Q56, Q86), and all: what the server makes of patterns is its own (Q60). */
 	if (!s->account->subscribed_only)
 		imap_cmd_add(cmd, "LIST \"\" \"*\"");
 	else if (status)
@@ -322,7 +334,7 @@ static bool ask_status(struct sync *s)
 {
 	struct imap *c = s->links[0].imap;
 
-	if (imap_has(c, IMAP_CAP_LIST_STATUS) ||
+	if (list_tells_status(s) ||
 		!(imap_has(c, IMAP_CAP_CONDSTORE) || imap_has(c, IMAP_CAP_QRESYNC)))
 		return false;
 	for (; s->next_status; s->next_status = s->next_status->next) {

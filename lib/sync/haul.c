@@ -6,8 +6,8 @@
  * once (C5). What does not fit is not believed:
  * - a body that is NIL or missing though the answer was OK: the mailbox is pulled once more, which tells
  *   whether the message still exists (S17);
- * - another size than RFC822.SIZE (Q24 lies, and Courier makes up bodies for messages that are gone): held back
- *   until a fresh EXAMINE and `UID FETCH n (UID)` have shown that the UID is still there;
+ * - another size than RFC822.SIZE (Q24 lies, Q23 changes, and Courier makes up bodies for messages that are
+ *   gone): held back until a fresh EXAMINE and `UID FETCH n (UID)` have shown that the UID is still there;
  * - NO to a set: each of its messages is asked for alone, so that one bad message does not hold
  *   back the others (Q44). */
 #include <stdio.h>
@@ -17,7 +17,7 @@
 
 #define ASK_OCTETS (1u << 20)
 #define ASK_MESSAGES 200
-#define ITEMS "(UID BODY.PEEK[])"
+#define ITEMS "(UID BODY.PEEK[])" /* RFC822 gives nothing on iCloud (Q54), BODY[] sets \Seen (Q56) */
 #define DOUBTS_MAX 100
 #define DOUBT_OCTETS (4u << 20)
 
@@ -147,7 +147,7 @@ static void ask_again(struct box *box, uint32_t uid)
 
 void haul_refused(struct box *box, uint32_t uid, const struct imap_resp *tagged)
 {
-	uids_add(&box->refused, uid);
+	uids_add(&box->refused, uid); /* not once more in this run: ten errors, and Exchange hangs up (Q20) */
 	account_note(box->sync, SYNC_FAILURE, box->rec.name,
 		"the server would not give UID %lu: %.*s; it is asked for again next time",
 		(unsigned long)uid, (int)tagged->cond.text.len, tagged->cond.text.data);
@@ -488,10 +488,16 @@ static void on_body_response(struct haul *h, struct arrival *a, uint32_t uid)
 	if (!haul_trusts(h) || !arrival_is_whole(a) || !was_asked(h, uid) ||
 		!store_message_by_uid(s->store, h->visit.box->rec.id, uid, &m)) {
 		arrival_free(a);
+	} else if (!arrival_is_of(a, &m)) {
+		/* Q45: not given, so still owed. */
+		log_line(LOG_STEPS, h->visit.box->rec.name, "UID %lu came with another one's Message-ID",
+			(unsigned long)uid);
+		h->visit.box->again = true;
+		arrival_free(a);
 	} else if (m.size == arrival_octets(a)) {
 		arrival_take(a, &m);
 	} else if (arrival_octets(a) == 0) {
-		/* imap4d's way to say that it has lost the file: not given, so still owed. */
+		/* imap4d's way to say that it has lost the file, Exchange's for what is no mail (Q41): still owed. */
 		h->visit.box->again = true;
 		arrival_free(a);
 	} else {

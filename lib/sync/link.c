@@ -97,7 +97,7 @@ static void on_closed(void *arg, const struct err *err, bool no_closed)
 		s->pipeline_mailboxes = false;
 		account_mark(s);
 	} else if (link->index > 0 && was == LINK_OPENING) {
-		/* The server refuses a second connection: one will do (C5). */
+		/* The server refuses a second connection: one will do (C5, Q3). */
 		log_line(LOG_STEPS, link->name, "not to be had: %s", err->text);
 		link->state = LINK_REFUSED;
 		account_mark(s);

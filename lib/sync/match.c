@@ -77,20 +77,23 @@ static bool same_mail(struct sync *s, const struct store_message *n, const struc
 	return has_id(n->message_id) && known_id(s, k, id) && memcmp(id, n->message_id, 16) == 0;
 }
 
-bool match_suspects(struct sync *s, int64_t date, uint64_t size)
+bool match_suspects(struct sync *s, int64_t date, uint64_t size, bool has_emailid, bool *by_message_id)
 {
 	struct store_message k;
-	bool found = false;
+	bool found = false, by_id = false;
 	unsigned seen = 0;
 
 	if (!s->account->match_bodies)
 		return false;
 	store_message_init(&k);
-	for (uint64_t after = 0; !found && seen++ < ALIKE_MAX &&
+	for (uint64_t after = 0; !by_id && seen++ < ALIKE_MAX &&
 		store_alike_next(s->store, date, size, after, &k);
-		after = k.number)
-		found = k.body != 0;
+		after = k.number) {
+		found |= k.body != 0;
+		by_id |= k.body && !(has_emailid && k.emailid);
+	}
 	store_message_release(&k);
+	*by_message_id = by_id;
 	return found;
 }
 

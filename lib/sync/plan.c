@@ -21,6 +21,7 @@ bool plan_unchanged(const struct store_mailbox *rec, const struct plan_told *tol
 		       rec->uidnext > 0;
 	if ((told->items & all) != all || !(rec->state & STORE_MAILBOX_WHOLE))
 		return false;
+	/* A mod-sequence of 0 proves nothing (Q83). */
 	return told->highestmodseq > 0 && told->highestmodseq == rec->highestmodseq &&
 	       told->uidvalidity == rec->uidvalidity && told->uidnext == rec->uidnext &&
 	       told->messages == rec->messages;
@@ -64,8 +65,8 @@ enum plan_verdict plan_select(const struct store_mailbox *rec, const struct plan
 		return PLAN_RESET;
 	if (sel->uidvalidity != rec->uidvalidity)
 		return examined ? PLAN_CONFIRM : PLAN_RESET;
-	/* S16: what goes back at a SELECT was restored from a backup; its UIDs may be used again for
-	 * other messages. A UIDNEXT or mod-sequence that is not told says nothing. */
+	/* S16: what goes back at a SELECT (Q62) was restored from a backup; its UIDs may be used again for
+	 * other messages. A UIDNEXT or mod-sequence that is not told says nothing (Q71). */
 	if (sel->uidnext > 0 && (sel->uidnext < rec->uidnext || sel->uidnext <= rec->lastseen))
 		return examined ? PLAN_CONFIRM : PLAN_RESET;
 	if (sel->highestmodseq > 0 && !sel->nomodseq && sel->highestmodseq < rec->highestmodseq)

@@ -26,13 +26,13 @@ bool plan_unchanged(const struct store_mailbox *rec, const struct plan_told *tol
 enum plan_ladder {
 	PLAN_QRESYNC,   /* S6: with the SELECT */
 	PLAN_CONDSTORE, /* S5: CHANGEDSINCE */
-	PLAN_PLAIN,     /* S4: every flag */
+	PLAN_PLAIN,     /* S4: every flag (Exchange has no better: Q30) */
 	PLAN_NONE,      /* there are none, or they are not wanted, or nothing changed */
 };
 
 struct plan_pull {
 	enum plan_ladder ladder;
-	uint64_t since;     /* the mod-sequence, for QRESYNC and CONDSTORE; never 0 */
+	uint64_t since;     /* the mod-sequence, for QRESYNC and CONDSTORE; never 0 (Q50) */
 	uint32_t old_last;  /* old messages are 1:old_last */
 	bool ask_new;       /* UID FETCH old_last+1:* */
 	uint32_t uidnext;   /* of that, as far as told; 0 unknown: for splitting */

@@ -76,6 +76,7 @@ struct box {
 	bool touched;      /* the replay changed it: what LIST-STATUS told is no longer so */
 	bool again;        /* something showed that the pull must be done once more */
 	uint32_t haul_after; /* bodies up to this UID have been asked for in this run */
+	bool no_ids;       /* the server refuses to tell Message-IDs beside descriptors (Q84) */
 	bool too_long;     /* a command of its pull asked for too many UIDs (Q47) */
 	bool hauling;
 	bool may_owe;      /* the store may hold bodies owed of it */
@@ -162,6 +163,7 @@ struct sync {
 	bool pipeline_mailboxes;
 	/* Facts of this server, learnt and kept (facts.c). */
 	bool no_examine;   /* Q70: its UIDVALIDITY is told by SELECT only */
+	bool no_qresync;   /* it refuses the parameters (Q76); not kept */
 	char *mechanism;   /* the login that it took after it had refused what it offers first (C3) */
 	bool facts_changed;
 	unsigned failures; /* lost connections in a row without progress */
@@ -397,6 +399,8 @@ struct arrival *arrival_new(struct visit *v, uint32_t uid, uint64_t size);
 struct sink *arrival_sink(struct arrival *a);
 bool arrival_is_whole(const struct arrival *a);
 uint64_t arrival_octets(const struct arrival *a);
+/* False where the Message-ID of `m` was learnt, and this is another one's body (C5, Q45). */
+bool arrival_is_of(const struct arrival *a, const struct store_message *m);
 /* To be filed by the next transaction, as the body of `m`. Takes `a`. */
 void arrival_take(struct arrival *a, const struct store_message *m);
 void arrival_free(struct arrival *a);
@@ -415,8 +419,9 @@ void arrivals_free(struct sync *s);
 bool reset_some(struct box *box, unsigned limit);
 
 /* match.c */
-/* May a message with these be one whose body the store has? Then its Message-ID is worth asking for. */
-bool match_suspects(struct sync *s, int64_t date, uint64_t size);
+/* May a message with these be one whose body the store has? *by_message_id: then its Message-ID is worth asking
+ * for; where both have an EMAILID that was told already (S13). */
+bool match_suspects(struct sync *s, int64_t date, uint64_t size, bool has_emailid, bool *by_message_id);
 /* 16 octets that stand for the Message-ID in a header; zeros where there is none. */
 void match_message_id(struct slice header, uint8_t id[16]);
 /* In a transaction: resolves what is UNMATCHED and then drops orphans; true where more is left. */

@@ -84,6 +84,7 @@ static void on_answer(void *arg, const struct imap_resp *tagged)
 	/* The first refusal is the reason; what flew behind it was refused because of it. */
 	if (tagged->cond.cond != IMAP_OK && !p->has_refusal) {
 		p->has_refusal = true;
+		p->refusal_cond = tagged->cond.cond;
 		p->refusal_code = tagged->cond.code;
 		snprintf(p->refusal, sizeof p->refusal, "%.*s", (int)tagged->cond.text.len,
 			tagged->cond.text.data);
@@ -162,7 +163,7 @@ static const char *descriptor(struct pull *p)
 								"";
 
 	snprintf(p->descriptor, sizeof p->descriptor, "(UID FLAGS INTERNALDATE RFC822.SIZE%s%s)", emailid,
-		p->matching ? " BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]" : "");
+		p->matching && !p->visit.box->no_ids ? " BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]" : "");
 	return p->descriptor;
 }
 
@@ -187,7 +188,7 @@ static void send_open(struct pull *p, bool plain)
 		imap_cmd_add(cmd, " (QRESYNC (%llu %llu 1:%lu))",
 			(unsigned long long)box->rec.uidvalidity, (unsigned long long)p->plan.since,
 			(unsigned long)p->plan.old_last);
-	else if (imap_has(c, IMAP_CAP_CONDSTORE) && !imap_has(c, IMAP_CAP_ENABLE))
+	else if (imap_has(c, IMAP_CAP_CONDSTORE) && !imap_has(c, IMAP_CAP_ENABLE)) /* before a value counts (Q65) */
 		imap_cmd_add(cmd, " (CONDSTORE)");
 	imap_send(c, cmd, p, 0);
 }
@@ -220,11 +221,14 @@ static void note_refusal(struct pull *p, const char *what)
 static bool recv_refused_select(struct pull *p)
 {
 	struct box *box = p->visit.box;
+	bool bad = p->refusal_cond == IMAP_BAD && !p->hasty;
 
-	if (p->plan.ladder == PLAN_QRESYNC && !imap_qresync(p->visit.link->imap)) {
-		/* ENABLED did not name QRESYNC: once more, without it. */
+	if (p->plan.ladder == PLAN_QRESYNC && (bad || !imap_qresync(p->visit.link->imap))) {
+		/* ENABLED did not name it, or its parameters are BAD all the same (Q76): once more, without. */
+		pull_sync(p)->no_qresync = true;
 		pull_leave(p, BOX_TO_PULL);
 	} else if (p->refusal_code == IMAP_NONEXISTENT) {
+		/* Gmail's parent and its localised INBOX (Q13, Q14); a plain NO says nothing (Q87). */
 		box->rec.state |= STORE_MAILBOX_ABSENT | STORE_MAILBOX_GONE;
 		box->rec_changed = true;
 		account_note(pull_sync(p), SYNC_WARNING, box->rec.name,
@@ -236,6 +240,7 @@ static bool recv_refused_select(struct pull *p)
 	return false;
 }
 
+/* Some servers renew a UIDVALIDITY now and then (Q40), so the messages are looked for among those we hold. */
 static bool start_reset(struct pull *p)
 {
 	struct box *box = p->visit.box;
@@ -415,6 +420,12 @@ static bool recv_fetch(struct pull *p)
 			throttle_set_proved(pull_sync(p));
 		return true;
 	}
+	if (p->matching && p->refusal_cond == IMAP_BAD && !p->hasty && !p->visit.box->no_ids) {
+		/* The header's name, with its space, may be what it does not read (Q84). */
+		p->visit.box->no_ids = true;
+		pull_leave(p, BOX_TO_PULL);
+		return false;
+	}
 	note_refusal(p, "list its messages");
 	return false;
 }
@@ -512,7 +523,8 @@ static bool recv_old(struct pull *p)
 	return true;
 }
 
-/* S16; a sync that looks at new messages only cannot know. */
+/* S16: a VANISHED that was not told (Q61), a message below UIDNEXT (Q80), what is not shown any more (Q39). A sync
+ * that looks at new messages only cannot know. */
 static bool due_list(struct pull *p)
 {
 	struct sync *s = pull_sync(p);
@@ -562,20 +574,37 @@ static bool recv_list(struct pull *p)
 			"the number of messages did not agree; UIDs listed: %llu not known, %llu gone",
 			(unsigned long long)uids_count(&p->wanted),
 			(unsigned long long)uids_count(&known));
-	uids_add_all(&p->gone, &known);
+	/* An answer with fewer UIDs than EXISTS has left some out, maybe these (Q46, Q85): "fill" asks. */
+	if (uids_count(&p->listed) < p->sel.exists) {
+		uids_remove_all(&known, &p->gone);
+		uids_copy(&p->doubted, &known);
+	} else {
+		uids_add_all(&p->gone, &known);
+	}
 	uids_release(&known);
 	return true;
 }
 
 static bool due_fill(struct pull *p)
 {
-	return !uids_is_empty(&p->wanted);
+	return !uids_is_empty(&p->wanted) || !uids_is_empty(&p->doubted);
 }
 
 static void send_fill(struct pull *p)
 {
 	select_again(p);
-	send_fetch_set(p, &p->wanted, descriptor(p));
+	if (!uids_is_empty(&p->wanted))
+		send_fetch_set(p, &p->wanted, descriptor(p));
+	if (!uids_is_empty(&p->doubted))
+		send_fetch_set(p, &p->doubted, "(UID FLAGS)");
+}
+
+static bool recv_fill(struct pull *p)
+{
+	if (!recv_fetch(p))
+		return false;
+	uids_add_all(&p->gone, &p->doubted);
+	return true;
 }
 
 static bool due_ids(struct pull *p)
@@ -601,7 +630,7 @@ static const struct row rows[ROWS] = {
 	{ "new", true, due_new, send_new, recv_new },
 	{ "old", true, due_old, send_old, recv_old },
 	{ "list", false, due_list, send_list, recv_list },
-	{ "fill", false, due_fill, send_fill, recv_fetch },
+	{ "fill", false, due_fill, send_fill, recv_fill },
 	{ "ids", false, due_ids, send_ids, recv_ids },
 };
 /* How many UIDs a command may name is limited, and how many there are is not known: SELECT tells. */
@@ -679,6 +708,7 @@ static void pull_free(struct visit *v)
 	uids_release(&p->gone);
 	uids_release(&p->wanted);
 	uids_release(&p->listed);
+	uids_release(&p->doubted);
 	uids_release(&p->suspects);
 	uids_release(&p->refresh);
 	free(p->mailboxid);
@@ -704,7 +734,7 @@ void pull_start(struct box *box, struct link *link)
 	bool can_enable = imap_has(link->imap, IMAP_CAP_CONDSTORE) ||
 			  imap_has(link->imap, IMAP_CAP_QRESYNC);
 	struct plan_means means = {
-		.qresync = imap_qresync(link->imap),
+		.qresync = imap_qresync(link->imap) && !s->no_qresync,
 		.condstore = can_enable,
 		.cold = s->options.cold,
 		.old_skip = box->rules.old_skip,

@@ -9,6 +9,8 @@
 
 static void keep_identity(struct pull *p, const struct imap_resp *r, struct item *it)
 {
+	bool by_message_id = false;
+
 	if ((r->fetch.items & IMAP_HAS_EMAILID) && r->fetch.emailid.len <= EMAILID_MAX) {
 		it->emailid = (uint32_t)p->keywords.len;
 		it->emailid_len = (uint32_t)r->fetch.emailid.len;
@@ -23,8 +25,9 @@ static void keep_identity(struct pull *p, const struct imap_resp *r, struct item
 	}
 	if (!it->whole || it->uid <= p->plan.old_last)
 		return;
-	it->suspect = p->matching || match_suspects(pull_sync(p), it->date, it->size);
-	if (it->suspect && !it->has_id && !p->matching)
+	it->suspect = p->matching || match_suspects(pull_sync(p), it->date, it->size, it->emailid_len > 0,
+						 &by_message_id);
+	if (by_message_id && !it->has_id)
 		uids_add(&p->suspects, it->uid);
 }
 
@@ -61,6 +64,7 @@ static void keep_item(struct pull *p, const struct imap_resp *r)
 	it->date = r->fetch.items & IMAP_HAS_DATE ? r->fetch.date : pull_sync(p)->now;
 	it->size = r->fetch.items & IMAP_HAS_SIZE ? r->fetch.size : 0;
 	it->keywords = (uint32_t)p->keywords.len;
+	/* Also those that FLAGS and PERMANENTFLAGS do not know (Q49). */
 	for (size_t i = 0; i < r->fetch.flags.count; i++) {
 		buf_add_slice(&p->keywords, r->fetch.flags.keywords[i]);
 		buf_add_char(&p->keywords, ' ');
@@ -76,7 +80,9 @@ static void on_fetch(struct pull *p, const struct imap_resp *r)
 	bool whole = is_descriptor(r);
 
 	if (!(r->fetch.items & IMAP_HAS_UID))
-		return; /* never applied by number (C8) */
+		return; /* never applied by number (C8, Q28) */
+	if (!uids_is_empty(&p->doubted))
+		uids_remove_range(&p->doubted, uid, uid);
 	if ((r->fetch.items & IMAP_HAS_SECTIONS) && !(r->fetch.items & IMAP_HAS_FLAGS) &&
 		uids_has(&p->suspects, uid)) {
 		keep_item(p, r);
@@ -89,13 +95,19 @@ static void on_fetch(struct pull *p, const struct imap_resp *r)
 	else if (!whole && !uids_has(&p->refresh, uid))
 		return; /* not a descriptor; if it was new, "new" brings one */
 	else if (!p->plan.ask_new && !uids_has(&p->wanted, uid))
-		return;
+		return; /* `n:*` answers with what is older, too: what counts is the UID (Q29) */
 	if (whole && !uids_has(&p->refresh, uid) &&
 		(uid > p->plan.old_last || uids_has(&p->wanted, uid)))
 		uids_add(&p->fresh, uid);
 	keep_item(p, r);
 	if (p->trusted && p->count - p->applied >= BATCH_MESSAGES)
 		pull_pend(p);
+}
+
+/* What a SELECT tells comes before its tagged answer. */
+static bool opens(const struct pull *p)
+{
+	return !p->trusted && p->unanswered[0] > 0;
 }
 
 static void on_cond(struct pull *p, const struct imap_resp *r)
@@ -108,13 +120,14 @@ static void on_cond(struct pull *p, const struct imap_resp *r)
 		p->sel.uidvalidity = r->cond.code_number;
 		break;
 	/* A later opening, for "list", does not tell what changed since the first one: the first one's
-	 * values are what this sync will have seen (S7). */
+	 * values are what this sync will have seen (S7). The same for what comes behind its OK, which may
+	 * even go back (Q62). */
 	case IMAP_UIDNEXT:
-		if (!p->trusted)
+		if (opens(p))
 			p->sel.uidnext = (uint32_t)r->cond.code_number;
 		break;
 	case IMAP_HIGHESTMODSEQ:
-		if (!p->trusted)
+		if (opens(p))
 			p->sel.highestmodseq = r->cond.code_number;
 		break;
 	case IMAP_MAILBOXID:
@@ -152,7 +165,7 @@ void pull_untagged(struct visit *v, const struct imap_resp *r)
 		break;
 	case IMAP_EXPUNGE:
 		if (p->sel.exists > 0)
-			p->sel.exists--; /* which UID it was, "list" will tell */
+			p->sel.exists--; /* which UID it was, "list" will tell: numbers are wrong (Q42, Q51) */
 		break;
 	case IMAP_VANISHED:
 		uids_add_all(&p->gone, r->vanished.uids);

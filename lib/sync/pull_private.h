@@ -49,6 +49,7 @@ struct pull {
 	bool hasty;           /* and that was because of haste, or because it asked for too much at once */
 	struct ask *asks;
 	bool has_refusal;
+	enum imap_cond refusal_cond;
 	enum imap_code refusal_code;
 	char refusal[200];
 
@@ -61,6 +62,7 @@ struct pull {
 	struct uids gone;     /* told or found to be gone, not applied */
 	struct uids wanted;   /* "fill": UIDs listed and not known */
 	struct uids listed;
+	struct uids doubted;  /* "fill": UIDs known and not listed; those that answer are there */
 	struct uids suspects; /* "ids": UIDs whose Message-ID tells whether the store has their bodies */
 	bool has_list, must_list;
 	unsigned opened;      /* later openings show a later moment */
