@@ -170,6 +170,7 @@ struct sync {
 	int exit_status;
 	double started, told;
 
+	struct rename *renames; /* fold_names.c */
 	struct push *push;
 	struct throttle throttle;
 	struct link links[LINKS];
@@ -439,7 +440,11 @@ void shown_release(struct shown *w);
 void show_wanted(struct store *store, const struct store_message *m, struct shown *w);
 /* In a transaction: the record's shown part follows, with projections; *m is not put. */
 void show_update(struct sync *s, struct store_message *m);
-/* The same for a message of the store, which is put. */
+/* What is shown already: as wanted, without a look at what is pending where there is a file. */
+void show_now(struct store *store, const struct store_message *m, struct shown *w);
+/* show_update after one more action, the last one so far, without a look at the earlier ones. */
+void show_added(struct sync *s, struct store_message *m, const struct store_action *a);
+/* show_update for a message of the store, which is put. */
 void show_number(struct sync *s, uint64_t number);
 
 /* settle.c: what becomes of an action. In a transaction. */
@@ -477,6 +482,11 @@ void fold_action(struct sync *s, const struct queue_action *line);
 /* The record of a line that cannot be done. */
 void fold_refuse(struct sync *s, uint64_t number, uint32_t verb, enum store_action_state state,
 	const char *reason);
+/* fold_names.c: what mailboxes are called when the renames that wait are done. */
+void fold_names_load(struct sync *s);
+void fold_names_add(struct sync *s, const struct box *box, const char *to);
+void fold_names_free(struct sync *s);
+struct box *fold_box_named(struct sync *s, const char *name); /* NULL */
 /* fold_append.c: NULL, or why not; that may stand in *err. */
 const char *fold_append(struct sync *s, const struct queue_action *line, struct store_action *a,
 	struct err *err);
