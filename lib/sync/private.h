@@ -428,16 +428,7 @@ void match_message_id(struct slice header, uint8_t id[16]);
 /* In a transaction: resolves what is UNMATCHED and then drops orphans; true where more is left. */
 bool match_some(struct box *box, unsigned *limit);
 
-/* show.c: what the Maildir should hold of a message. */
-struct shown {
-	bool visible;
-	uint32_t mailbox;
-	struct mail_flags flags;
-};
-void shown_init(struct shown *w);
-void shown_release(struct shown *w);
-/* Agreed with the pending actions applied in order. */
-void show_wanted(struct store *store, const struct store_message *m, struct shown *w);
+/* show.c: what the Maildir should hold of a message (sync.h has the rest). */
 /* In a transaction: the record's shown part follows, with projections; *m is not put. */
 void show_update(struct sync *s, struct store_message *m);
 /* What is shown already: as wanted, without a look at what is pending where there is a file. */
