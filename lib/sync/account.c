@@ -177,8 +177,11 @@ static bool turn_connecting(struct sync *s)
 
 static bool turn_listing(struct sync *s)
 {
-	if (s->links[0].state != LINK_READY || !boxes_asked(s))
+	if (s->links[0].state != LINK_READY || !boxes_asked(s) || !renames_found(s))
 		return false;
+	renames_apply(s);
+	if (s->failed)
+		return true;
 	boxes_decide(s);
 	s->phase = SYNC_WORKING;
 	return true;

@@ -80,8 +80,19 @@ bool boxes_known(struct sync *s)
 	return true;
 }
 
-/* Two mailboxes never share a folder, also where the file system ignores case (L4). */
-static void choose_folder(struct sync *s, struct box *box)
+bool box_has_folder(const struct sync *s, const char *folder)
+{
+	return tfind(folder, &s->folders, by_folder) != NULL;
+}
+
+static bool is_taken(const struct sync *s, const char *folder, bool look)
+{
+	return box_has_folder(s, folder) || (look && maildir_folder_exists(s->maildir, folder));
+}
+
+/* Two mailboxes never share a folder, also where the file system ignores case (L4). With `look`, neither with
+ * what lies there already. */
+static void choose_folder(struct sync *s, struct box *box, bool look)
 {
 	struct buf folder, other;
 
@@ -89,13 +100,23 @@ static void choose_folder(struct sync *s, struct box *box)
 	buf_init(&other, 0);
 	maildir_folder_name(local_layout(s->account), box->rec.name, box->rec.delimiter, &folder);
 	buf_add_slice(&other, buf_slice(&folder));
-	for (unsigned n = 2; tfind(buf_str(&other), &s->folders, by_folder); n++) {
+	for (unsigned n = 2; is_taken(s, buf_str(&other), look); n++) {
 		buf_clear(&other);
 		maildir_folder_alternative(local_layout(s->account), buf_str(&folder), n, &other);
 	}
 	box->rec.folder = mem_copy(buf_str(&other));
 	buf_release(&folder);
 	buf_release(&other);
+}
+
+void box_choose_folder(struct box *box)
+{
+	struct sync *s = box->sync;
+
+	tdelete(box->rec.folder, &s->folders, by_folder);
+	free(box->rec.folder);
+	choose_folder(s, box, true);
+	tsearch(box->rec.folder, &s->folders, by_folder);
 }
 
 /* What LIST names: a box of the store under its decoded name, or a new one. */
@@ -132,7 +153,7 @@ static struct box *box_for(struct sync *s, const struct imap_resp *r)
 	box->rec.wire = probe.rec.wire;
 	box->rec.name = buf_take(&name);
 	box->rec.delimiter = r->list.delimiter;
-	choose_folder(s, box);
+	choose_folder(s, box, false);
 	box_index(s, box);
 	return box;
 }
@@ -168,6 +189,10 @@ static void on_status(struct sync *s, const struct imap_resp *r)
 	free(probe.rec.wire);
 	if (!found)
 		return;
+	if ((r->status.items & IMAP_HAS_MAILBOXID) && r->status.mailboxid.len <= 255) {
+		free((*found)->told_mailboxid);
+		(*found)->told_mailboxid = mem_copy_slice(r->status.mailboxid);
+	}
 	(*found)->told = (struct plan_told){ r->status.items, r->status.messages, r->status.uidnext,
 		r->status.uidvalidity, r->status.highestmodseq };
 }
@@ -214,6 +239,7 @@ void boxes_ask(struct sync *s)
 	bool status = imap_has(c, IMAP_CAP_LIST_STATUS);
 
 	boxes_load(s);
+	renames_forget(s);
 	for (struct box *box = s->boxes; box; box = box->next)
 		box->listed = false;
 	s->list_unanswered = 1;
@@ -226,8 +252,9 @@ void boxes_ask(struct sync *s)
 	else
 		imap_cmd_add(cmd, "LSUB \"\" \"*\"");
 	if (status)
-		imap_cmd_add(cmd, " RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY%s))",
-			condstore ? " HIGHESTMODSEQ" : "");
+		imap_cmd_add(cmd, " RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY%s%s))",
+			condstore ? " HIGHESTMODSEQ" : "",
+			imap_has(c, IMAP_CAP_OBJECTID) ? " MAILBOXID" : "");
 	imap_send(c, cmd, NULL, 0);
 }
 
@@ -268,7 +295,8 @@ static bool ask_status(struct sync *s)
 		cmd = imap_cmd_new(IMAP_CMD_PLAIN, on_status_answer, s);
 		imap_cmd_add(cmd, "STATUS ");
 		imap_cmd_add_string(cmd, slice_of(box->rec.wire), true);
-		imap_cmd_add(cmd, " (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)");
+		imap_cmd_add(cmd, " (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ%s)",
+			imap_has(c, IMAP_CAP_OBJECTID) ? " MAILBOXID" : "");
 		s->status_unanswered++;
 		imap_send(c, cmd, NULL, 0);
 	}
@@ -331,6 +359,21 @@ static bool folder_is_gone(struct box *box)
 	return true;
 }
 
+/* True where the mailbox is not the one of our record, whatever its numbers (S2). */
+static bool is_another(struct box *box)
+{
+	const char *id = box->told_mailboxid;
+
+	if (!id || (box->rec.mailboxid && strcmp(box->rec.mailboxid, id) == 0))
+		return false;
+	if (!box->rec.mailboxid && !box->fresh && box->told.uidvalidity == box->rec.uidvalidity) {
+		box->rec.mailboxid = mem_copy(id);
+		box->rec_changed = true;
+		return false;
+	}
+	return box->rec.mailboxid != NULL;
+}
+
 void boxes_decide(struct sync *s)
 {
 	for (struct box *box = s->boxes; box; box = box->next) {
@@ -354,7 +397,7 @@ void boxes_decide(struct sync *s)
 		s->progress.messages += counts.owed;
 		s->progress.octets += counts.owed_octets;
 		/* A body that is owed does not make the pull needed: the haul opens the mailbox itself. */
-		unchanged = !s->options.cold && plan_unchanged(&box->rec, &box->told, 0, box->rules.old_skip);
+		unchanged = !is_another(box) && !s->options.cold && plan_unchanged(&box->rec, &box->told, 0, box->rules.old_skip);
 		box->state = unchanged ? BOX_IDLE : BOX_TO_PULL;
 		box->rules_changed = !box->fresh && box->rec.rules != conf_rules_fingerprint(&box->rules);
 		if (box->fresh)
@@ -450,6 +493,7 @@ void boxes_free(struct sync *s)
 		struct box *box = s->boxes;
 		s->boxes = box->next;
 		store_mailbox_release(&box->rec);
+		free(box->told_mailboxid);
 		uids_release(&box->refused);
 		uids_release(&box->flagged_here);
 		free(box);

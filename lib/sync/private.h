@@ -23,6 +23,7 @@ struct arrival;
 struct box;
 struct haul;
 struct pull;
+struct question;
 struct sync;
 
 /* One selection of a mailbox on one connection: the owner that lib/imap gives back with each
@@ -64,6 +65,8 @@ struct box {
 	struct box *next;
 	struct store_mailbox rec; /* as it will be in the store after the next commit */
 	struct plan_told told;
+	char *told_mailboxid; /* with it (RFC 8474); NULL */
+	struct box *was;      /* renamed.c: this name stands for the mailbox that was there */
 	struct conf_mailbox_rules rules;
 	enum box_state state;
 	bool listed;       /* the server named it in this run */
@@ -168,6 +171,9 @@ struct sync {
 	struct box *next_status;
 	unsigned list_unanswered, status_unanswered;
 	bool listed, decided;
+	struct question *questions; /* renamed.c */
+	unsigned questions_unanswered;
+	bool renames_begun;
 
 	struct buf text; /* a piece of a body with its line ends changed */
 	/* What has gathered for the next transaction (batch.c). */
@@ -322,6 +328,21 @@ void boxes_tell_missing(struct sync *s);
 /* Where something showed that it must be: the next pull of this run, up to a bound. */
 void box_pull_again(struct box *box);
 void boxes_free(struct sync *s);
+/* Another folder, which nobody has and nothing lies in. */
+void box_choose_folder(struct box *box);
+bool box_has_folder(const struct sync *s, const char *folder);
+
+/* renamed.c: after LIST. True once it is known which names stand for mailboxes that had other ones (box->was). */
+bool renames_found(struct sync *s);
+void renames_forget(struct sync *s); /* LIST is asked for anew */
+/* renamed_apply.c: those take their records, and their folders follow. */
+void renames_apply(struct sync *s);
+
+/* moves.c: folders that get other names; lines of a list, in the order in which they are made. */
+void moves_add(struct buf *list, const char *from, const char *to);
+void moves_note(struct store *store, const struct buf *list); /* in a transaction */
+/* Makes those that are noted, and strikes them off; nothing to do is fine. */
+int moves_finish(struct store *store, struct maildir *maildir, struct err *err);
 
 /* pull.c */
 void pull_start(struct box *box, struct link *link);
@@ -376,6 +397,8 @@ bool reset_some(struct box *box, unsigned limit);
 /* match.c */
 /* May a message with these be one whose body the store has? Then its Message-ID is worth asking for. */
 bool match_suspects(struct sync *s, int64_t date, uint64_t size);
+/* The Message-ID of a message that we hold, from its record or its body; false where there is none. */
+bool match_known_id(struct sync *s, const struct store_message *m, uint8_t id[16]);
 /* 16 octets that stand for the Message-ID in a header; zeros where there is none. */
 void match_message_id(struct slice header, uint8_t id[16]);
 /* In a transaction: resolves what is UNMATCHED and then drops orphans; true where more is left. */
