@@ -119,18 +119,24 @@ void box_choose_folder(struct box *box)
 	tsearch(box->rec.folder, &s->folders, by_folder);
 }
 
+static struct box *box_of_wire(struct sync *s, struct slice wire)
+{
+	struct box probe = { 0 }, **found;
+
+	probe.rec.wire = mem_copy_slice(wire);
+	found = (struct box **)tfind(&probe, &s->by_wire, by_wire);
+	free(probe.rec.wire);
+	return found ? *found : NULL;
+}
+
 /* What LIST names: a box of the store under its decoded name, or a new one. */
 static struct box *box_for(struct sync *s, const struct imap_resp *r)
 {
-	struct box probe = { 0 }, *box, **found;
+	struct box *box = box_of_wire(s, r->list.name);
 	struct buf name;
 
-	probe.rec.wire = mem_copy_slice(r->list.name);
-	found = (struct box **)tfind(&probe, &s->by_wire, by_wire);
-	if (found) {
-		free(probe.rec.wire);
-		return *found;
-	}
+	if (box)
+		return box;
 	buf_init(&name, 0);
 	if (!imap_name_decode(r->list.name, imap_utf8(s->links[0].imap), &name)) {
 		buf_clear(&name);
@@ -142,7 +148,7 @@ static struct box *box_for(struct sync *s, const struct imap_resp *r)
 		/* Known, but written otherwise in this session (L3). */
 		tdelete(box, &s->by_wire, by_wire);
 		free(box->rec.wire);
-		box->rec.wire = probe.rec.wire;
+		box->rec.wire = mem_copy_slice(r->list.name);
 		box->rec_changed = true;
 		tsearch(box, &s->by_wire, by_wire);
 		buf_release(&name);
@@ -150,7 +156,7 @@ static struct box *box_for(struct sync *s, const struct imap_resp *r)
 	}
 	box = box_new(s);
 	box->fresh = true;
-	box->rec.wire = probe.rec.wire;
+	box->rec.wire = mem_copy_slice(r->list.name);
 	box->rec.name = buf_take(&name);
 	box->rec.delimiter = r->list.delimiter;
 	choose_folder(s, box, false);
@@ -168,8 +174,13 @@ static void on_list(struct sync *s, const struct imap_resp *r)
 		account_note(s, SYNC_WARNING, NULL, "a mailbox whose name has a NUL in it is left out");
 		return;
 	}
-	if (r->list.attrs & IMAP_NONEXISTENT_ATTR)
-		return; /* only its children exist, or only its subscription */
+	if (r->list.attrs & IMAP_NONEXISTENT_ATTR) {
+		/* only its children exist, or only its subscription */
+		box = box_of_wire(s, r->list.name);
+		if (box)
+			box->nonexistent = true;
+		return;
+	}
 	box = box_for(s, r);
 	box->listed = true;
 	if (r->list.attrs & IMAP_NOSELECT)
@@ -180,20 +191,18 @@ static void on_list(struct sync *s, const struct imap_resp *r)
 
 static void on_status(struct sync *s, const struct imap_resp *r)
 {
-	struct box probe = { 0 }, **found;
+	struct box *box;
 
 	if (memchr(r->status.name.data, 0, r->status.name.len))
 		return;
-	probe.rec.wire = mem_copy_slice(r->status.name);
-	found = (struct box **)tfind(&probe, &s->by_wire, by_wire);
-	free(probe.rec.wire);
-	if (!found)
+	box = box_of_wire(s, r->status.name);
+	if (!box)
 		return;
 	if ((r->status.items & IMAP_HAS_MAILBOXID) && r->status.mailboxid.len <= 255) {
-		free((*found)->told_mailboxid);
-		(*found)->told_mailboxid = mem_copy_slice(r->status.mailboxid);
+		free(box->told_mailboxid);
+		box->told_mailboxid = mem_copy_slice(r->status.mailboxid);
 	}
-	(*found)->told = (struct plan_told){ r->status.items, r->status.messages, r->status.uidnext,
+	box->told = (struct plan_told){ r->status.items, r->status.messages, r->status.uidnext,
 		r->status.uidvalidity, r->status.highestmodseq };
 }
 
@@ -241,7 +250,7 @@ void boxes_ask(struct sync *s)
 	boxes_load(s);
 	renames_forget(s);
 	for (struct box *box = s->boxes; box; box = box->next)
-		box->listed = false;
+		box->listed = box->nonexistent = false;
 	s->list_unanswered = 1;
 	s->status_unanswered = 0; /* of a connection that was lost */
 	s->listed = false;
@@ -310,29 +319,6 @@ bool boxes_asked(struct sync *s)
 	return !ask_status(s) && s->status_unanswered == 0;
 }
 
-/* L5: gone is what two complete LISTs of two sessions did not name (Q74). Its folder stays. */
-static void note_absence(struct box *box)
-{
-	struct sync *s = box->sync;
-	uint32_t was = box->rec.state;
-
-	if (box->listed)
-		box->rec.state &= ~(uint32_t)(STORE_MAILBOX_ABSENT | STORE_MAILBOX_GONE);
-	else if (was & STORE_MAILBOX_ABSENT)
-		box->rec.state |= STORE_MAILBOX_GONE;
-	else
-		box->rec.state |= STORE_MAILBOX_ABSENT;
-	if (box->rec.state == was)
-		return;
-	box->rec_changed = true;
-	if (!box->listed && (box->rec.state & STORE_MAILBOX_GONE))
-		account_note(s, SYNC_WARNING, box->rec.name,
-			"is gone from the server; its folder \"%s\" stays as it is", box->rec.folder);
-	else if (!box->listed)
-		account_note(s, SYNC_INFO, box->rec.name,
-			"was not listed by the server; if it is missing next time too, it counts as gone");
-}
-
 static void note_unknown_names(struct sync *s)
 {
 	for (size_t i = 0; i < s->options.mailbox_count; i++) {
@@ -376,15 +362,14 @@ static bool is_another(struct box *box)
 
 void boxes_decide(struct sync *s)
 {
+	if (s->listed)
+		boxes_follow_removed(s);
 	for (struct box *box = s->boxes; box; box = box->next) {
 		struct store_counts counts = { 0 };
 		bool unchanged;
 
-		if (s->listed) {
-			if (!box->fresh && !s->account->subscribed_only)
-				note_absence(box);
+		if (s->listed)
 			box->chosen = box_is_chosen(s, box);
-		}
 		if (!box->chosen)
 			continue;
 		if (box->fresh)

@@ -70,6 +70,8 @@ struct box {
 	struct conf_mailbox_rules rules;
 	enum box_state state;
 	bool listed;       /* the server named it in this run */
+	bool nonexistent;  /* it said that there is none */
+	bool newly_gone;   /* since this run */
 	bool chosen;       /* by configuration and command line */
 	bool fresh;        /* has no record yet */
 	bool rec_changed;  /* rec must be written */
@@ -337,6 +339,9 @@ bool renames_found(struct sync *s);
 void renames_forget(struct sync *s); /* LIST is asked for anew */
 /* renamed_apply.c: those take their records, and their folders follow. */
 void renames_apply(struct sync *s);
+
+/* removed.c: which are gone, and what becomes of them. */
+void boxes_follow_removed(struct sync *s);
 
 /* moves.c: folders that get other names; lines of a list, in the order in which they are made. */
 void moves_add(struct buf *list, const char *from, const char *to);
