@@ -576,6 +576,7 @@ void boxes_free(struct sync *s)
 		free(box->told_mailboxid);
 		uids_release(&box->refused);
 		uids_release(&box->flagged_here);
+		uids_release(&box->shared);
 		free(box);
 	}
 	s->boxes_end = &s->boxes;

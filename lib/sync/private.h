@@ -88,6 +88,8 @@ struct box {
 	bool may_owe;      /* the store may hold bodies owed of it */
 	struct uids refused; /* bodies that the server would not give in this run; told */
 	struct uids flagged_here; /* stand-ins that are to be wanted whole */
+	uint32_t awaits;          /* from this UID on some wait for another mailbox's haul; 0: none */
+	struct uids shared;       /* whose bodies have come for another mailbox meanwhile */
 	uint32_t match_after; /* up to this UID they are resolved */
 	uint32_t uidnext_hint; /* of an earlier pull of this run, for splitting */
 	bool rules_changed;  /* since the bodies owed were chosen: its messages are looked at anew */
@@ -417,6 +419,8 @@ void push_free(struct push *p);
 /* Is there a body to ask for, beyond what is asked for already? */
 struct box *haul_find(struct sync *s);
 void haul_start(struct link *link, struct box *box);
+/* Bodies that came for one label are here: other labels' messages that waited for them have their turn. */
+void hauls_awaited(struct sync *s);
 /* All that are under way: go on asking where there is room, end where all has come. */
 void hauls_more(struct sync *s);
 /* Is what comes for this visit of a haul of the mailbox that our record speaks of? */
@@ -459,6 +463,10 @@ bool match_suspects(struct sync *s, int64_t date, uint64_t size, bool has_emaili
 bool match_known_id(struct sync *s, const struct store_message *m, uint8_t id[16]);
 /* 16 octets that stand for the Message-ID in a header; zeros where there is none. */
 void match_message_id(struct slice header, uint8_t id[16]);
+/* The body of another message with the same EMAILID; 0: none is here. */
+uint64_t match_body_by_emailid(struct sync *s, const struct store_message *n);
+/* In a transaction: those of box->shared get it, without a fetch; true where more is left. */
+bool match_share(struct box *box, unsigned *limit);
 /* In a transaction: resolves what is UNMATCHED and then drops orphans; true where more is left. */
 bool match_some(struct box *box, unsigned *limit);
 
