@@ -50,6 +50,7 @@ enum store_mailbox_state {
 	STORE_MAILBOX_SUSPECT = 16, /* told something that needs a whole look (C8, S16): not skipped */
 	STORE_MAILBOX_MATCHING = 32, /* UIDVALIDITY changed: orphans wait for their new UIDs (S2) */
 	STORE_MAILBOX_STAND_INS = 64, /* a stand-in was shown in it */
+	STORE_MAILBOX_PASSING = 128, /* its UIDs did not last from one session to the next (S15) */
 };
 struct store_mailbox {
 	uint32_t id;
