@@ -439,6 +439,16 @@ static bool is_another(struct box *box)
 	return box->rec.mailboxid != NULL;
 }
 
+/* S15: what is told again does last. */
+static void note_lasting(struct box *box)
+{
+	if (!(box->rec.state & STORE_MAILBOX_PASSING) || !(box->told.items & IMAP_HAS_UIDVALIDITY) ||
+		box->rec.uidvalidity == 0 || box->told.uidvalidity != box->rec.uidvalidity)
+		return;
+	box->rec.state &= ~(uint32_t)STORE_MAILBOX_PASSING;
+	box->rec_changed = true;
+}
+
 void boxes_decide(struct sync *s)
 {
 	if (s->listed)
@@ -466,6 +476,7 @@ void boxes_decide(struct sync *s)
 		if (s->options.no_pull)
 			continue;
 		/* A body that is owed does not make the pull needed: the haul opens the mailbox itself. */
+		note_lasting(box);
 		unchanged = !is_another(box) && !s->options.cold && plan_unchanged(&box->rec, &box->told, 0, box->rules.old_skip);
 		box->state = unchanged ? BOX_IDLE : BOX_TO_PULL;
 		box->rules_changed = !box->fresh && box->rec.rules != conf_rules_fingerprint(&box->rules);
@@ -548,6 +559,15 @@ void boxes_tell_missing(struct sync *s)
 				"for again next time", (unsigned long long)uids_count(&missing), buf_str(&text));
 		buf_release(&text);
 		uids_release(&missing);
+	}
+}
+
+void boxes_lose_session(struct sync *s)
+{
+	for (struct box *box = s->boxes; box; box = box->next) {
+		if (box->session != 0 && box->state == BOX_IDLE && box->may_owe)
+			box->state = BOX_TO_PULL;
+		box->session = 0;
 	}
 }
 
