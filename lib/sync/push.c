@@ -190,6 +190,15 @@ static bool must_wait(struct push *p, const struct store_action *a, uint64_t mes
 	return false;
 }
 
+/* One UID stands in a command once: a second copy of the message is the next batch's. */
+static bool is_in_batch(const struct push *p, uint64_t action, uint64_t message)
+{
+	for (size_t i = p->count; i-- > 0;)
+		if (p->works[i].message == message && p->works[i].action < action)
+			return true;
+	return false;
+}
+
 static struct work *add_work(struct push *p, const struct store_action *a)
 {
 	struct work *w;
@@ -266,9 +275,13 @@ static bool add_parts(struct push *p, const struct store_action *a)
 
 	while (store_part_next(p->sync->store, a->number, part.message, &part)) {
 		if ((part.state & (STORE_PART_FAILED | STORE_PART_LOCAL)) ||
-			((part.state & STORE_PART_MADE) && !(part.state & STORE_PART_UPLOAD)) ||
-			must_wait(p, a, part.message))
+			((part.state & STORE_PART_MADE) && !(part.state & STORE_PART_UPLOAD)))
 			continue;
+		if (must_wait(p, a, part.message)) {
+			if (is_in_batch(p, a->number, part.message))
+				return false;
+			continue;
+		}
 		if (p->count == 0) {
 			p->kind = kind_of(a, &part);
 			p->first.number = a->number;
