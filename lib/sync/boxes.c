@@ -297,7 +297,8 @@ void boxes_ask(struct sync *s)
 	s->list_unanswered = 1;
 	s->status_unanswered = 0; /* of a connection that was lost */
 	s->listed = false;
-	/* Without a reference (Q56, Q86), and all: what the server makes of patterns is its own (Q60). */
+	/* An extended LIST tells the tasks only where it is asked to (RFC 6154 section 2).
+	 * Without a reference (Q56, Q86), and all: what the server makes of patterns is its own (Q60). */
 	if (!s->account->subscribed_only)
 		imap_cmd_add(cmd, "LIST \"\" \"*\"");
 	else if (status)
@@ -305,7 +306,8 @@ void boxes_ask(struct sync *s)
 	else
 		imap_cmd_add(cmd, "LSUB \"\" \"*\"");
 	if (status)
-		imap_cmd_add(cmd, " RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY%s))",
+		imap_cmd_add(cmd, " RETURN (%sSTATUS (MESSAGES UIDNEXT UIDVALIDITY%s))",
+			imap_has(c, IMAP_CAP_SPECIAL_USE) ? "SPECIAL-USE " : "",
 			condstore ? " HIGHESTMODSEQ" : "");
 	imap_send(c, cmd, NULL, 0);
 }
