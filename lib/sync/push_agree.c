@@ -226,6 +226,9 @@ static void agree_gone(struct push *p, const struct work *w, struct store_messag
 	/* The pull will find out whether it is really gone: its record stays until then, its actions do not. */
 	settle_gone(s, m);
 	p->again = p->again || s->account->on_message_gone == CONF_GONE_UPLOAD;
+	if (s->account->on_message_gone == CONF_GONE_ABORT &&
+		(p->first.verb == QUEUE_COPY || p->first.verb == QUEUE_MOVE))
+		p->stop = true;
 	if (box_by_id(s, w->mailbox))
 		box_by_id(s, w->mailbox)->rec.state |= STORE_MAILBOX_SUSPECT;
 }
