@@ -276,12 +276,10 @@ static void on_status(struct sync *s, const struct imap_resp *r)
 
 void boxes_untagged(struct sync *s, const struct imap_resp *r)
 {
-	if (s->phase != SYNC_LISTING)
-		return;
-	if (r->kind == IMAP_LIST)
+	if (r->kind == IMAP_LIST && s->phase == SYNC_LISTING)
 		on_list(s, r);
-	else if (r->kind == IMAP_STATUS)
-		on_status(s, r);
+	else if (r->kind == IMAP_STATUS && (s->phase == SYNC_LISTING || s->phase == SYNC_PUSHING))
+		on_status(s, r); /* the replay asks, too */
 }
 
 static void on_listed(void *arg, const struct imap_resp *tagged)
@@ -332,7 +330,8 @@ void boxes_ask(struct sync *s)
 	s->list_unanswered = 1;
 	s->status_unanswered = 0; /* of a connection that was lost */
 	s->listed = false;
-	/* Without a reference (Q56, Q86), and all: what the server makes of patterns is its own (Q60). */
+	/* An extended LIST tells the tasks only where it is asked to (RFC 6154 section 2).
+	 * Without a reference (Q56, Q86), and all: what the server makes of patterns is its own (Q60). */
 	if (!s->account->subscribed_only)
 		imap_cmd_add(cmd, "LIST \"\" \"*\"");
 	else if (status)
@@ -340,7 +339,8 @@ void boxes_ask(struct sync *s)
 	else
 		imap_cmd_add(cmd, "LSUB \"\" \"*\"");
 	if (status)
-		imap_cmd_add(cmd, " RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY%s%s))",
+		imap_cmd_add(cmd, " RETURN (%sSTATUS (MESSAGES UIDNEXT UIDVALIDITY%s%s))",
+			imap_has(c, IMAP_CAP_SPECIAL_USE) ? "SPECIAL-USE " : "",
 			condstore ? " HIGHESTMODSEQ" : "",
 			imap_has(c, IMAP_CAP_OBJECTID) ? " MAILBOXID" : "");
 	imap_send(c, cmd, NULL, 0);
