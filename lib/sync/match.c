@@ -53,8 +53,7 @@ static void keep_header(void *arg, const void *data, size_t len)
 		buf_add(header, data, len);
 }
 
-/* The Message-ID of a message that we hold. */
-static bool known_id(struct sync *s, const struct store_message *m, uint8_t id[16])
+bool match_known_id(struct sync *s, const struct store_message *m, uint8_t id[16])
 {
 	struct buf header;
 
@@ -74,7 +73,7 @@ static bool same_mail(struct sync *s, const struct store_message *n, const struc
 
 	if (n->emailid && k->emailid)
 		return strcmp(n->emailid, k->emailid) == 0;
-	return has_id(n->message_id) && known_id(s, k, id) && memcmp(id, n->message_id, 16) == 0;
+	return has_id(n->message_id) && match_known_id(s, k, id) && memcmp(id, n->message_id, 16) == 0;
 }
 
 bool match_suspects(struct sync *s, int64_t date, uint64_t size, bool has_emailid, bool *by_message_id)

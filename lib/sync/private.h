@@ -424,6 +424,8 @@ bool reset_some(struct box *box, unsigned limit);
 bool match_suspects(struct sync *s, int64_t date, uint64_t size, bool has_emailid, bool *by_message_id);
 /* 16 octets that stand for the Message-ID in a header; zeros where there is none. */
 void match_message_id(struct slice header, uint8_t id[16]);
+/* Of a message: as it was told, or as its body says. False: it has none, or nobody knows. */
+bool match_known_id(struct sync *s, const struct store_message *m, uint8_t id[16]);
 /* In a transaction: resolves what is UNMATCHED and then drops orphans; true where more is left. */
 bool match_some(struct box *box, unsigned *limit);
 

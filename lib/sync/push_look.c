@@ -86,13 +86,17 @@ static enum likeness compare(struct push *p, const struct store_message *m, cons
 	bool date = (seen->items & IMAP_HAS_DATE) && seen->date == m->date;
 	struct store_body_info info;
 	const uint8_t *hash;
+	uint8_t id[16];
+	bool known = match_known_id(p->sync, m, id);
 
-	if (has_id(m->message_id) && seen->has_id && has_id(seen->message_id)) {
-		if (memcmp(m->message_id, seen->message_id, 16) == 0)
+	if (known && seen->has_id && has_id(seen->message_id)) {
+		if (memcmp(id, seen->message_id, 16) == 0)
 			return size || date ? SAME : PERHAPS;
 		return size && date ? PERHAPS : OTHER; /* rewritten (Q38, Q73)? */
 	}
-	if (has_id(m->message_id) != (seen->has_id && has_id(seen->message_id)))
+	if (!known && !m->body)
+		return size && date ? SAME : OTHER; /* a copy of what the server has; its descriptor is all we know */
+	if (known != (seen->has_id && has_id(seen->message_id)))
 		return size && date ? PERHAPS : OTHER;
 	if (!size)
 		return OTHER;
@@ -150,7 +154,10 @@ struct sink *push_look_sink(struct push *p, uint32_t uid)
 
 static bool lacks_id(const struct push *p, const struct work *w, struct store_message *m)
 {
-	return store_message_get(p->sync->store, w->made ? w->made : w->message, m) && !has_id(m->message_id);
+	uint8_t id[16];
+
+	return store_message_get(p->sync->store, w->made ? w->made : w->message, m) &&
+	       !match_known_id(p->sync, m, id);
 }
 
 /* Those that could be one of ours, were it for their size. */

@@ -214,7 +214,7 @@ class World:
 	count = 0
 
 	def __init__(self, server, seed, actions=200, **keys):
-		self.server, self.seed = server, seed
+		self.server, self.port = server, server.port
 		self.dir = fast_folder()
 		self.user = "u%d" % World.count
 		World.count += 1
@@ -289,8 +289,8 @@ class World:
 		shutil.copytree(self.mail_of(self.user), self.dir + "/server", symlinks=True)
 		owned(self.mail_of(self.user), self.dir + "/server")
 
-	def attempt(self, worker, port=None):
-		return Attempt(self, worker, port)
+	def attempt(self, worker):
+		return Attempt(self, worker)
 
 
 def copy_fast(source, to):
@@ -327,7 +327,7 @@ def idle(server, user):
 
 
 class Attempt:
-	def __init__(self, world, worker, port):
+	def __init__(self, world, worker):
 		self.world, self.server = world, world.server
 		self.user = "%s-%s" % (world.user, worker)
 		self.dir = "%s/work-%s" % (world.dir, worker)
@@ -336,8 +336,7 @@ class Attempt:
 			shutil.rmtree(path, ignore_errors=True)
 		copy_fast(world.dir + "/server", world.mail_of(self.user))
 		copy_fast(world.account.dir, self.dir)
-		self.direct = port or self.server.port
-		self.account = Account(self.direct, user=self.user, dir=self.dir, **world.keys)
+		self.account = Account(world.port, user=self.user, dir=self.dir, **world.keys)
 
 	def again(self):
 		"""The connection that was lost is over for the server, too."""
@@ -345,7 +344,7 @@ class Attempt:
 
 	def finish(self, runs=3, quiet=("; trying again",)):
 		"""Runs until the queue is empty. -> what is wrong then"""
-		self.account.set(port=self.direct)
+		self.account.set(port=self.world.port)
 		for n in range(runs):
 			self.again()
 			run = self.account.sync()
