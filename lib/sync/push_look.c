@@ -262,12 +262,17 @@ static bool is_move_open(struct push *p)
 
 static void recv_begin(struct push *p)
 {
-	p->uidnext = p->first.uidnext;
-	p->uidvalidity = p->first.uidvalidity;
+	struct store_action a;
+
 	p->rounds = 0;
 	p->seen_uidnext = 0;
-	for (size_t i = 0; i < p->count; i++)
+	store_action_init(&a);
+	for (size_t i = 0; i < p->count; i++) {
 		p->works[i].sent = true; /* it stays an intent until it is known */
+		if (store_action_get(p->sync->store, p->works[i].action, &a))
+			uids_add_all(&p->first.others, &a.others);
+	}
+	store_action_release(&a);
 }
 
 /* What is still where it was has not moved. Works by UIDs, so it is asked first. */
@@ -423,6 +428,8 @@ static void recv_judge(struct push *p)
 
 static const struct push_row rows[] = {
 	{ "begin", NULL, NULL, recv_begin },
+	{ "recover", push_recover_due, push_recover_send, push_recover_judge },
+	{ "give back", push_recover_due, push_recover_mark, push_recover_done },
 	{ "source", is_move_open, send_source, recv_source },
 	{ "look", due_open, push_look_send, recv_look },
 	{ "bodies", due_bodies, send_bodies, recv_bodies },
