@@ -332,8 +332,9 @@ static void begin_batch(struct push *p, const struct store_action *a)
 	p->row = 0;
 	p->row_sent = p->missing = p->created = false;
 	p->rounds = 0;
-	p->uidnext = 0;
-	p->uidvalidity = 0;
+	/* What was noted before it was sent counts, also where the copy is there and the source is still to go. */
+	p->uidnext = p->first.state == STORE_ACTION_INTENT ? p->first.uidnext : 0;
+	p->uidvalidity = p->first.state == STORE_ACTION_INTENT ? p->first.uidvalidity : 0;
 	uids_clear(&p->others);
 }
 
@@ -456,6 +457,7 @@ static void finish_lost(struct push *p)
 		touch(p);
 		if (!batch_begin(s))
 			return;
+		push_keep_others(p);
 		push_note_lost(p);
 		push_agree(p);
 		if (!batch_end(s))

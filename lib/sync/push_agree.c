@@ -272,7 +272,8 @@ static void agree_work(struct push *p, const struct work *w)
 	store_message_release(&m);
 }
 
-/* An action whose works are answered, or were not sent, has no intent any more. */
+/* An action whose works are answered, or were not sent, has no intent any more. One whose copies still have their
+ * sources does: the copies lie above its UIDNEXT. */
 static void agree_action(struct push *p, uint64_t number, bool open, const struct work *unknown)
 {
 	struct store_action a;
@@ -282,9 +283,13 @@ static void agree_action(struct push *p, uint64_t number, bool open, const struc
 		return;
 	}
 	store_action_init(&a);
-	if (!open && store_action_get(p->sync->store, number, &a) && a.state == STORE_ACTION_INTENT) {
-		a.state = STORE_ACTION_WAITING;
-		settle_forget_intent(&a);
+	if (store_action_get(p->sync->store, number, &a) && a.state == STORE_ACTION_INTENT) {
+		if (!open) {
+			a.state = STORE_ACTION_WAITING;
+			settle_forget_intent(&a);
+		} else if (uids_is_empty(&p->others) && uids_is_empty(&p->first.others)) {
+			uids_clear(&a.others); /* they have their marks again */
+		}
 		store_action_put(p->sync->store, &a);
 	}
 	store_action_release(&a);
@@ -310,7 +315,7 @@ void push_agree(struct push *p)
 		bool open = false;
 		for (; i < p->count && p->works[i].action == number; i++) {
 			const struct work *w = &p->works[i];
-			open = open || (w->outcome == WORK_OPEN && w->sent);
+			open = open || w->outcome == WORK_COPIED || (w->outcome == WORK_OPEN && w->sent);
 			if (w->outcome == WORK_UNKNOWN)
 				unknown = w;
 		}

@@ -213,6 +213,8 @@ bool push_again_due(struct push *p);
 void push_again_judge(struct push *p);
 void push_expunge_send(struct push *p);
 void push_expunge_judge(struct push *p);
+/* Before a loss is agreed: while the others wait for their marks the action stays, done or not. */
+void push_keep_others(struct push *p);
 bool push_restore_due(struct push *p);
 void push_restore_send(struct push *p);
 void push_restore_done(struct push *p);
