@@ -14,7 +14,7 @@ clauses and quirks (Q29). Lines that begin with "#:" tell how it is run and what
 	#: before 2 COMMAND		run by the shell before the second run, in the folder that holds mail/ and state/
 	#: later 2 90			from the second run on the clock is so many seconds ahead
 	#: line 2 - - copy INBOX m1 to=x	after those, a line of a script, unchecked: words with \\t between them; "." is an
-					empty field, and other escapes are as in bodies
+					empty field, ${DIR} that folder, and escapes are as in bodies
 	#: queued 3 flag INBOX .*failed	a line of what `queue work` tells at the end (a regular expression), its TABs
 					spaces. Those told are all that are there; "queued none"
 	#: err 2 TEXT			the second run's stderr holds TEXT (a regular expression); without number: any run's
@@ -241,7 +241,7 @@ class Test:
 			self.add_to_queue(number, "".join(line + "\n" for line in self.head.queue[number]))
 		for line in self.head.lines.get(number, ()):
 			with open(self.dir + "/state/actions", "a", encoding="latin-1", newline="\n") as f:
-				f.write(line)
+				f.write(line.replace("${DIR}", self.dir))
 		with open("%s/run%d.err" % (self.dir, number), "w+b") as f:
 			later = [self.head.later[n] for n in sorted(self.head.later) if n <= number]
 			args = [self.head.args[n] for n in sorted(self.head.args) if n <= number][-1]
