@@ -123,6 +123,12 @@ bool store_message_get(struct store *s, uint64_t number, struct store_message *m
 bool store_message_by_uid(struct store *s, uint32_t mailbox, uint32_t uid, struct store_message *m);
 /* The one with the smallest UID > after; false at the end. */
 bool store_message_next(struct store *s, uint32_t mailbox, uint32_t after, struct store_message *m);
+/* Every message of a mailbox: those with a UID, then orphans, then those made here. Begins with zeros. */
+struct store_each {
+	unsigned list;
+	uint64_t after;
+};
+bool store_message_each(struct store *s, uint32_t mailbox, struct store_each *at, struct store_message *m);
 bool store_message_by_base(struct store *s, const char *base, struct store_message *m);
 /* The UIDs that are known, as ranges. */
 void store_known_uids(struct store *s, uint32_t mailbox, struct uids *out);

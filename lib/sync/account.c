@@ -207,8 +207,11 @@ static bool turn_connecting(struct sync *s)
 
 static bool turn_listing(struct sync *s)
 {
-	if (s->links[0].state != LINK_READY || !boxes_asked(s))
+	if (s->links[0].state != LINK_READY || !boxes_asked(s) || !renames_found(s))
 		return false;
+	renames_apply(s);
+	if (s->failed)
+		return true;
 	if (must_push(s))
 		begin_push(s);
 	else
@@ -486,6 +489,7 @@ void sync_free_local(struct sync *s)
 {
 	close_local(s);
 	batch_free(s);
+	renames_free(s);
 	boxes_free(s);
 	facts_release(s);
 	buf_release(&s->text);

@@ -232,7 +232,8 @@ static bool recv_refused_select(struct pull *p)
 		box->rec.state |= STORE_MAILBOX_ABSENT | STORE_MAILBOX_GONE;
 		box->rec_changed = true;
 		account_note(pull_sync(p), SYNC_WARNING, box->rec.name,
-			"is gone from the server; its folder stays as it is");
+			pull_sync(p)->account->remove_gone ? "is gone from the server"
+				: "is gone from the server; its folder stays as it is");
 		pull_leave(p, BOX_LEFT);
 	} else {
 		note_refusal(p, "open the mailbox");

@@ -20,6 +20,8 @@
 #include "base/point.h"
 #include "sync/push_private.h"
 
+#define VAIN_STEPS 16 /* so far ahead an expunge is looked for; no further, or it costs more than it saves */
+
 /* Rows */
 
 void push_go(struct push *p, const char *row)
@@ -180,10 +182,9 @@ static bool must_wait(struct push *p, const struct store_action *a, uint64_t mes
 	struct store *store = p->sync->store;
 	struct store_part part;
 	uint64_t earlier = 0;
+	uint64_t end = p->kind == &push_flags && p->count > 0 ? p->first.number : a->number;
 
-	while (store_pending_next(store, message, earlier, &earlier) && earlier < a->number) {
-		if (p->kind == &push_flags && p->count > 0 && earlier >= p->first.number)
-			continue;
+	while (store_pending_next(store, message, earlier, &earlier) && earlier < end) {
 		if (store_part_get(store, earlier, message, &part) && !(part.state & STORE_PART_LOCAL))
 			return true;
 	}
@@ -213,12 +214,13 @@ static bool is_vain(struct push *p, const struct store_action *a, uint64_t messa
 {
 	struct store_action later;
 	uint64_t at = a->number;
+	unsigned steps = 0;
 	bool vain = false, on = true;
 
 	if (a->verb != QUEUE_FLAG || (a->add.system & MAIL_DELETED))
 		return false;
 	store_action_init(&later);
-	while (on && store_pending_next(p->sync->store, message, at, &at)) {
+	while (on && steps++ < VAIN_STEPS && store_pending_next(p->sync->store, message, at, &at)) {
 		if (!store_action_get(p->sync->store, at, &later))
 			continue;
 		vain = later.verb == QUEUE_EXPUNGE && later.state == STORE_ACTION_WAITING;

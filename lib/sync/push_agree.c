@@ -175,6 +175,8 @@ static void work_done(struct push *p, const struct work *w, struct store_message
 	bool upload = p->first.verb == QUEUE_APPEND || (w->state & STORE_PART_UPLOAD);
 
 	store_part_delete(s->store, w->action, w->message);
+	if (w->carried)
+		return;
 	if (p->first.verb == QUEUE_EXPUNGE) {
 		expunge_done(p, m);
 		return;

@@ -33,28 +33,32 @@ static bool is_verb(const struct push *p, enum queue_verb verb)
 	return p->first.verb == (uint32_t)verb && the_work(p)->outcome == WORK_OPEN;
 }
 
-/* lost: an intent of an earlier connection */
+/* lost: an intent of an earlier connection. LIST has told what there is, and names are known by that. */
 
-static struct box *box_of_new_name(struct push *p)
+static bool was_deleted(const struct push *p)
 {
-	return p->first.text ? box_by_name(p->sync, p->first.text) : NULL;
+	return p->first.verb == QUEUE_DELETE && (!p->box || !p->box->listed);
+}
+
+static bool was_renamed(const struct push *p)
+{
+	const struct box *to = box_by_name(p->sync, p->first.text);
+
+	if (p->first.verb != QUEUE_RENAME || !p->box)
+		return false;
+	return strcmp(p->box->rec.name, p->first.text) == 0 || (!p->box->listed && to && to->listed);
 }
 
 static void recv_lost(struct push *p)
 {
 	struct work *w = the_work(p);
-	struct box *to = box_of_new_name(p);
-	bool known = p->sync->listed && p->first.state == STORE_ACTION_INTENT;
 
-	if (!p->box) {
+	if (p->sync->listed && p->first.state == STORE_ACTION_INTENT && (was_deleted(p) || was_renamed(p)))
+		w->outcome = WORK_DONE;
+	else if (!p->box)
 		push_fail_work(w, "the mailbox is not known any more");
-	} else if (known && p->first.verb == QUEUE_DELETE && !p->box->listed) {
-		w->outcome = WORK_DONE;
-	} else if (known && p->first.verb == QUEUE_RENAME && !p->box->listed && to && to->listed) {
-		w->outcome = WORK_DONE;
-	} else if (p->first.attempts > PUSH_ATTEMPTS_ALONE) {
+	else if (p->first.attempts > PUSH_ATTEMPTS_ALONE)
 		push_fail_work(w, "the connection was lost %u times while it was sent", p->first.attempts);
-	}
 }
 
 /* leave: nobody deletes or renames what is selected */
@@ -209,16 +213,21 @@ static bool due_done(struct push *p)
 
 static void recv_done(struct push *p)
 {
+	struct err err = { 0 };
+
+	p->stay = NULL;
 	if (p->first.verb == QUEUE_CREATE)
 		push_box_made(p, p->box);
-	if (p->first.verb == QUEUE_DELETE) {
-		box_deleted(p->box);
-		p->stay = NULL;
+	if (p->first.verb == QUEUE_DELETE && p->box) {
+		p->box->listed = p->box->chosen = false;
+		p->box->by_us = true;
+		if (box_remove(p->box, &err) < 0)
+			account_fail(p->sync, &err);
+		p->box = p->to = NULL;
 	}
-	if (p->first.verb == QUEUE_RENAME) {
-		box_was_renamed(p->box, p->first.text);
+	if (p->first.verb == QUEUE_RENAME && strcmp(p->box->rec.name, p->first.text) != 0) {
+		renames_expect(p->box, p->first.text);
 		p->relist = true;
-		p->stay = NULL;
 	}
 }
 
