@@ -335,7 +335,7 @@ static int take_tagged(struct pipe *p, const struct imap_resp *resp, struct slic
 	if (cmd == NULL)
 		return err_set(err, ERR_RETRY, ERR_ACCOUNT, "the server answered a command \"%.*s\" "
 			"that was not sent", (int)(tag.len < 40 ? tag.len : 40), tag.data);
-	if (ok ? cmd->phase == CMD_OCTETS : is_being_sent(p, cmd))
+	if (ok ? cmd->phase != CMD_TEXT : is_being_sent(p, cmd))
 		return end_early(p, cmd, resp, err);
 	land(p, cmd);
 	if (cmd->kind == IMAP_CMD_SELECT && !visits_select_answered(&p->visits, cmd->visit, ok)) {

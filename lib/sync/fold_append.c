@@ -62,9 +62,8 @@ static void note_made(struct sync *s, uint64_t action, uint64_t message)
 	store_put(s->store, name, slice_of(number));
 }
 
-static int make_message(struct sync *s, const struct queue_action *line, struct store_action *a, int fd)
+static int make_message(struct sync *s, struct store_action *a, int fd)
 {
-	const char *flags = queue_action_get(line, "flags");
 	struct store_message m;
 	struct store_part p;
 	struct buf header;
@@ -79,8 +78,7 @@ static int make_message(struct sync *s, const struct queue_action *line, struct 
 	m.mailbox = a->mailbox;
 	m.date = a->date;
 	m.size = a->size;
-	mail_flags_parse(&m.flags, slice_of(flags ? flags : ""));
-	mail_flags_copy(&a->add, &m.flags);
+	mail_flags_copy(&m.flags, &a->add);
 	match_message_id(buf_slice(&header), m.message_id);
 	store_message_put(s->store, &m);
 	a->message = m.number;
@@ -110,10 +108,12 @@ const char *fold_append(struct sync *s, const struct queue_action *line, struct 
 	struct err *err)
 {
 	const char *hex = queue_action_get(line, "sha256"), *path = queue_action_get(line, "file");
-	const char *why = NULL;
+	const char *why = fold_flags(line, "flags", &a->add);
 	char own[65];
 	int fd;
 
+	if (why)
+		return why;
 	if (!hex && !path)
 		return "it names no message (\"sha256=\" or \"file=\")";
 	if (!hex) {
@@ -127,7 +127,7 @@ const char *fold_append(struct sync *s, const struct queue_action *line, struct 
 		return "its body is not in outgoing/ any more";
 	a->text = mem_copy(hex);
 	a->date = delivery_date(line);
-	if (make_message(s, line, a, fd) < 0)
+	if (make_message(s, a, fd) < 0)
 		why = "its body cannot be read";
 	close(fd);
 	return why;

@@ -5,6 +5,9 @@
 
 #include "sync/private.h"
 
+/* They go into one line to the server, which has at most 8,000 octets (C6). */
+#define FLAGS_OCTETS 4000
+
 void fold_refuse(struct sync *s, uint64_t number, uint32_t verb, enum store_action_state state,
 	const char *reason)
 {
@@ -16,7 +19,7 @@ void fold_refuse(struct sync *s, uint64_t number, uint32_t verb, enum store_acti
 	a.state = state;
 	a.reason = mem_copy(reason);
 	store_action_put(s->store, &a);
-	account_note(s, SYNC_WARNING, NULL, "action %llu is %s: %s", (unsigned long long)number,
+	account_note(s, SYNC_FAILURE, NULL, "action %llu is %s: %s", (unsigned long long)number,
 		state == STORE_ACTION_HELD ? "held" : "refused", reason);
 	store_action_release(&a);
 }
@@ -172,14 +175,42 @@ static const char *delete_by_policy(struct sync *s, struct store_action *a)
 	return NULL;
 }
 
+/* RFC 9051: a keyword is an atom. Some servers make keywords with `]` (Q59). */
+static bool is_flag(struct slice word)
+{
+	for (size_t i = 0; i < word.len; i++) {
+		unsigned char c = (unsigned char)word.data[i];
+		if (c <= 0x20 || c >= 0x7f || strchr("(){%*\"", c) || (c == '\\' && i > 0))
+			return false;
+	}
+	return word.len > 1 || (word.len == 1 && word.data[0] != '\\');
+}
+
+const char *fold_flags(const struct queue_action *line, const char *key, struct mail_flags *flags)
+{
+	const char *at = queue_action_get(line, key);
+
+	if (at && strlen(at) > FLAGS_OCTETS)
+		return "it names too many flags";
+	while (at && *(at += strspn(at, " "))) {
+		struct slice word = { at, strcspn(at, " ") };
+		if (!is_flag(word))
+			return "one of its flags is none that can be sent to a server";
+		mail_flags_add(flags, word);
+		at += word.len;
+	}
+	return NULL;
+}
+
 static const char *take_flag(struct sync *s, const struct queue_action *line, struct store_action *a,
 	const struct box *box)
 {
-	const char *add = queue_action_get(line, "add"), *remove = queue_action_get(line, "remove");
-	const char *why;
+	const char *why = fold_flags(line, "add", &a->add);
 
-	mail_flags_parse(&a->add, slice_of(add ? add : ""));
-	mail_flags_parse(&a->remove, slice_of(remove ? remove : ""));
+	if (!why)
+		why = fold_flags(line, "remove", &a->remove);
+	if (why)
+		return why;
 	if (a->add.system == 0 && a->add.count == 0 && a->remove.system == 0 && a->remove.count == 0)
 		return "no flag is named that IMAP keeps";
 	why = delete_by_policy(s, a);

@@ -524,6 +524,8 @@ void fold_action(struct sync *s, const struct queue_action *line);
 /* The record of a line that cannot be done. */
 void fold_refuse(struct sync *s, uint64_t number, uint32_t verb, enum store_action_state state,
 	const char *reason);
+/* The flags under that key, if a server can be told them: they go into commands as they are. NULL, or why not. */
+const char *fold_flags(const struct queue_action *line, const char *key, struct mail_flags *flags);
 /* fold_names.c: what mailboxes are called when the renames that wait are done. */
 void fold_names_load(struct sync *s);
 void fold_names_add(struct sync *s, const struct box *box, const char *to);

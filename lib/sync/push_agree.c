@@ -220,6 +220,7 @@ static void note_reason(struct push *p, const struct work *w)
 static void agree_gone(struct push *p, const struct work *w, struct store_message *m, bool known)
 {
 	struct sync *s = p->sync;
+	struct box *box = box_by_id(s, w->mailbox);
 
 	if (!known) {
 		store_part_delete(s->store, w->action, w->message);
@@ -231,8 +232,10 @@ static void agree_gone(struct push *p, const struct work *w, struct store_messag
 	if (s->account->on_message_gone == CONF_GONE_ABORT &&
 		(p->first.verb == QUEUE_COPY || p->first.verb == QUEUE_MOVE))
 		p->stop = true;
-	if (box_by_id(s, w->mailbox))
-		box_by_id(s, w->mailbox)->rec.state |= STORE_MAILBOX_SUSPECT;
+	if (box) {
+		box->rec.state |= STORE_MAILBOX_SUSPECT;
+		box->rec_changed = true;
+	}
 }
 
 static void agree_work(struct push *p, const struct work *w)

@@ -202,7 +202,6 @@ static void take_refusal(struct push *p, const struct append_ask *ask, const str
 		if (w->command != ask->number)
 			continue;
 		w->refused = true;
-		w->guessed = tagged->cond.guessed;
 		w->together = count > 1;
 		w->alone = w->alone || count > 1;
 		free(w->reason);
@@ -219,7 +218,9 @@ static void on_appended(void *arg, const struct imap_resp *tagged)
 		take_uids(ask->push, ask, tagged);
 	else
 		take_refusal(ask->push, ask, tagged);
-	push_answered(ask->push, tagged);
+	/* A guess is judged by the next connection, for which this row waits (push_note_lost). */
+	if (!tagged->cond.guessed)
+		push_answered(ask->push, tagged);
 	free(ask);
 }
 
@@ -477,9 +478,19 @@ static void recv_find(struct push *p)
 	push_look_match(p, WORK_DONE);
 }
 
+/* Mail that may be it, rewritten by the server, is not sent again (R10, Q38, Q73). */
 static void recv_look(struct push *p)
 {
 	push_look_match(p, WORK_OPEN);
+	for (size_t i = 0; i < p->count; i++) {
+		struct work *w = &p->works[i];
+		if (w->outcome != WORK_OPEN || !w->suspect)
+			continue;
+		w->outcome = WORK_UNKNOWN;
+		free(w->reason);
+		w->reason = mem_copy("it was refused together with others, and mail that may be it is there: "
+			"look, then retry or drop it");
+	}
 	push_go(p, push_open_count(p) ? "append" : "find");
 }
 

@@ -318,6 +318,7 @@ static void recv_copy(struct push *p)
 			continue;
 		if (w->together || is_move_broken(p)) {
 			again = true;
+			w->alone = w->alone && !is_move_broken(p); /* it was the command, not the set */
 		} else {
 			char *reason = w->reason;
 			w->reason = NULL;

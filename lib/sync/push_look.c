@@ -230,8 +230,10 @@ static void drop_ambiguous(struct push *p)
 
 void push_look_match(struct push *p, enum work_outcome which)
 {
-	if (!p->stay->ok)
-		return;
+	const struct store_mailbox *rec = &p->to->rec;
+
+	if (!p->stay->ok || (rec->uidvalidity != 0 && rec->uidvalidity != p->stay->uidvalidity))
+		return; /* UIDs of another mailbox (S2) */
 	for (size_t i = 0; i < p->count; i++) {
 		struct work *w = &p->works[i];
 		w->looked = w->outcome == which && w->new_uid == 0;

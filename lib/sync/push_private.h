@@ -64,7 +64,7 @@ struct work {
 	bool carried;          /* a later change of the batch to the same message carries it */
 	bool alone;            /* not with others in one command: one of them was refused */
 	bool bare;             /* append without keywords: they were refused */
-	bool refused, guessed; /* append: answered NO or BAD; the NO was made of a BYE */
+	bool refused;          /* append, copy: answered NO or BAD */
 	bool looked;           /* it was among those that a look was for */
 	bool there;            /* a lost move: its source is still there */
 	bool together;         /* append: several were refused as one */

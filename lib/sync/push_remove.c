@@ -48,6 +48,9 @@ static void keep(struct push *p, const char *why)
 				(unsigned long long)w->action, why);
 		told = true;
 		w->outcome = WORK_DONE;
+		/* Our record of it goes to the target: the next pull has to see the source as new. */
+		p->box->rec.state |= STORE_MAILBOX_SUSPECT;
+		p->box->rec_changed = true;
 	}
 }
 

@@ -353,6 +353,9 @@ static const struct script scripts[] = {
 		"p APPEND x %b", "p NOOP", "pending", "< +", "< * 3 RECENT", "drained", "< a1 OK done" },
 	  "C a1 APPEND x {150000}\nC 65536 octets\n- < 3 RECENT\nC 65536 octets\n"
 	  "end the server answered \"APPEND\" while it was sent: done\n" },
+	{ "an OK instead of the plus cannot be true: nothing was sent", true, CMD_SYNC, {
+		"p APPEND x %s", "p NOOP", "< a1 OK done" },
+	  "C a1 APPEND x {5}\nend the server answered \"APPEND\" while it was sent: done\n" },
 	{ "several files: each asks", true, CMD_SYNC, {
 		"p APPEND x () %s () %s", "< +", "< +", "< a1 OK done" },
 	  "C a1 APPEND x () {5}\nC mmmmm () {5}\nC mmmmm\nAPPEND x () %s () %s OK\n" },

@@ -7,9 +7,16 @@ clauses and quirks (Q29). Lines that begin with "#:" tell how it is run and what
 	#: runs 2			so often `mailtide sync` runs, each on the Maildir and store of the one before
 	#: exit 75 0			exit status of each run, 0 unless told
 	#: conf timeout = "2"		a line of the account, over those of CONF below
-	#: args work/INBOX		of `sync`, in every run
+	#: args work/INBOX		of `sync`, in every run; "args 2 --push": in the second and those after it
+	#: mail 4 work\\r\\nX: y		a file "4" in that folder, as a mail: body "mail 4" below, or what follows
+	#: queue 2 flag INBOX 1 +\\Seen	added to the queue before the second run, all such lines together, as
+					`queue add work -` reads them; the commands of `before` come first
 	#: before 2 COMMAND		run by the shell before the second run, in the folder that holds mail/ and state/
 	#: later 2 90			from the second run on the clock is so many seconds ahead
+	#: line 2 - - copy INBOX m1 to=x	after those, a line of a script, unchecked: words with \\t between them; "." is an
+					empty field, ${DIR} that folder, and escapes are as in bodies
+	#: queued 3 flag INBOX .*failed	a line of what `queue work` tells at the end (a regular expression), its TABs
+					spaces. Those told are all that are there; "queued none"
 	#: err 2 TEXT			the second run's stderr holds TEXT (a regular expression); without number: any run's
 	#: no-err TEXT			no run's does
 	#: has INBOX 1 \\Seen,work mail 1	at the end the mailbox holds this UID with these flags ("-": none) and
@@ -63,7 +70,8 @@ class Head:
 
 	def __init__(self, path):
 		self.path, self.name = path, os.path.basename(path)[:-len(".wire")]
-		self.runs, self.exits, self.conf, self.args = 1, [], dict(CONF), []
+		self.runs, self.exits, self.conf, self.args = 1, [], dict(CONF), {1: []}
+		self.mails, self.queue, self.lines, self.queued = {}, {}, {}, None
 		self.errors, self.no_errors, self.boxes, self.files = [], [], {}, []
 		self.before, self.memory, self.whole, self.tls = {}, None, False, False
 		self.slow, self.breaks, self.later = None, False, {}
@@ -88,7 +96,25 @@ class Head:
 		self.conf[key] = value
 
 	def on_args(self, text):
-		self.args = text.split()
+		words = text.split()
+		number = int(words.pop(0)) if words and words[0].isdigit() else 1
+		self.args[number] = words
+
+	def on_mail(self, text):
+		name, _, body = text.partition(" ")
+		self.mails[name] = unescape(body or "Subject: %s\\n\\nmail %s\\n" % (name, name))
+
+	def on_queue(self, text):
+		number, line = text.split(None, 1)
+		self.queue.setdefault(int(number), []).append(line)
+
+	def on_line(self, text):
+		number, line = text.split(None, 1)
+		fields = ["" if word == "." else unescape(word) for word in line.split(" ")]
+		self.lines.setdefault(int(number), []).append("\t".join(fields) + "\n")
+
+	def on_queued(self, text):
+		self.queued = (self.queued or []) + ([] if text == "none" else [text])
 
 	def on_before(self, text):
 		number, command = text.split(None, 1)
@@ -159,6 +185,9 @@ class Test:
 	def run(self):
 		begun = time.monotonic()
 		self.dir = tempfile.mkdtemp(prefix=self.head.name + ".", dir=WORK)
+		for name, text in self.head.mails.items():
+			with open(os.path.join(self.dir, name), "w", encoding="latin-1", newline="") as f:
+				f.write(text)
 		self.serve()
 		try:
 			for number in range(1, self.head.runs + 1):
@@ -196,21 +225,27 @@ class Test:
 			f.write("}\n")
 		os.chmod(self.dir + "/conf", 0o600)
 
-	def mailtide(self, *args, errors=subprocess.PIPE, later=None):
+	def mailtide(self, *args, errors=subprocess.PIPE, later=None, stdin=subprocess.DEVNULL):
 		env = {**os.environ, "ASAN_OPTIONS": "exitcode=99", "UBSAN_OPTIONS": "halt_on_error=1",
 			"XDG_STATE_HOME": self.dir, "TZ": "UTC"}
 		if later:
 			env["ASAN_OPTIONS"] += ":verify_asan_link_order=0"
 			env.update(LD_PRELOAD=BIN + "/time_preload.so", MAILTIDE_TEST_LATER=later)
 		return subprocess.Popen([PROGRAM, "-c", self.dir + "/conf", *args], env=env,
-			stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL)
+			stdout=subprocess.PIPE, stderr=errors, stdin=stdin, cwd=self.dir)
 
 	def sync(self, number):
 		if number in self.head.before:
 			subprocess.run(self.head.before[number], shell=True, cwd=self.dir, check=True)
+		if number in self.head.queue:
+			self.add_to_queue(number, "".join(line + "\n" for line in self.head.queue[number]))
+		for line in self.head.lines.get(number, ()):
+			with open(self.dir + "/state/actions", "a", encoding="latin-1", newline="\n") as f:
+				f.write(line.replace("${DIR}", self.dir))
 		with open("%s/run%d.err" % (self.dir, number), "w+b") as f:
 			later = [self.head.later[n] for n in sorted(self.head.later) if n <= number]
-			process = self.mailtide("sync", *self.head.args, errors=f, later=later and later[-1])
+			args = [self.head.args[n] for n in sorted(self.head.args) if n <= number][-1]
+			process = self.mailtide("sync", *args, errors=f, later=later and later[-1])
 			status = self.wait(process, number)
 			process.stdout.close()
 			f.seek(0)
@@ -219,6 +254,12 @@ class Test:
 		want = exits[number - 1] if number <= len(exits) else 0
 		if status is not None and status != want:
 			self.fail("run %d: exit status %d, not %d" % (number, status, want))
+
+	def add_to_queue(self, number, lines):
+		process = self.mailtide("queue", "add", "work", "-", errors=subprocess.STDOUT, stdin=subprocess.PIPE)
+		out = process.communicate(os.fsencode(lines))[0].decode("utf-8", "replace")
+		if process.returncode != 0:
+			self.fail("run %d: queue add says %d: %s" % (number, process.returncode, out))
 
 	def wait(self, process, number):
 		"""The exit status; the server's complaint ends the run at once. The largest memory is noted."""
@@ -264,6 +305,8 @@ class Test:
 		for pattern in self.head.no_errors:
 			if re.search(pattern, "".join(self.errors)):
 				self.fail("stderr holds /%s/" % pattern)
+		if self.head.queued is not None:
+			self.look_at_queue(list(self.head.queued))
 		bodies = 0
 		for box, messages in self.head.boxes.items():
 			self.look_at_box(box, messages)
@@ -279,6 +322,18 @@ class Test:
 			text = check.communicate()[0].decode("utf-8", "replace")
 			if check.returncode != 0:
 				self.fail("check says %d: %s" % (check.returncode, text))
+
+	def look_at_queue(self, patterns):
+		out = self.mailtide("queue", "work", errors=subprocess.STDOUT).communicate()[0]
+		lines = out.decode("utf-8", "replace").splitlines()
+		for line in lines:
+			found = next((p for p in patterns if re.search(p, line.replace("\t", " "))), None)
+			if found is None:
+				self.fail("the queue holds %r" % line)
+			else:
+				patterns.remove(found)
+		for pattern in patterns:
+			self.fail("the queue lacks /%s/: %s" % (pattern, lines))
 
 	def tree(self):
 		paths = []
