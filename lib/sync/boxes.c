@@ -189,6 +189,17 @@ static void on_list(struct sync *s, const struct imap_resp *r)
 		box->rec.state &= ~(uint32_t)STORE_MAILBOX_NOSELECT;
 }
 
+/* RFC 8474 section 4. After a RENAME Cyrus 3.6 sends what was in its memory. */
+static bool is_object_id(struct slice id)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+	for (size_t i = 0; i < id.len; i++)
+		if (!id.data[i] || !strchr(allowed, id.data[i]))
+			return false;
+	return id.len > 0 && id.len <= 255;
+}
+
 static void on_status(struct sync *s, const struct imap_resp *r)
 {
 	struct box *box;
@@ -198,7 +209,7 @@ static void on_status(struct sync *s, const struct imap_resp *r)
 	box = box_of_wire(s, r->status.name);
 	if (!box)
 		return;
-	if ((r->status.items & IMAP_HAS_MAILBOXID) && r->status.mailboxid.len <= 255) {
+	if ((r->status.items & IMAP_HAS_MAILBOXID) && is_object_id(r->status.mailboxid)) {
 		free(box->told_mailboxid);
 		box->told_mailboxid = mem_copy_slice(r->status.mailboxid);
 	}
@@ -345,19 +356,11 @@ static bool folder_is_gone(struct box *box)
 	return true;
 }
 
-/* True where the mailbox is not the one of our record, whatever its numbers (S2). */
-static bool is_another(struct box *box)
+/* It may not be the mailbox of our record, whatever its numbers (S2): SELECT tells. */
+static bool may_be_another(const struct box *box)
 {
-	const char *id = box->told_mailboxid;
-
-	if (!id || (box->rec.mailboxid && strcmp(box->rec.mailboxid, id) == 0))
-		return false;
-	if (!box->rec.mailboxid && !box->fresh && box->told.uidvalidity == box->rec.uidvalidity) {
-		box->rec.mailboxid = mem_copy(id);
-		box->rec_changed = true;
-		return false;
-	}
-	return box->rec.mailboxid != NULL;
+	return box->told_mailboxid && box->rec.mailboxid &&
+	       strcmp(box->told_mailboxid, box->rec.mailboxid) != 0;
 }
 
 /* S15: what is told again does last. */
@@ -393,7 +396,7 @@ void boxes_decide(struct sync *s)
 		s->progress.octets += counts.owed_octets;
 		/* A body that is owed does not make the pull needed: the haul opens the mailbox itself. */
 		note_lasting(box);
-		unchanged = !is_another(box) && !s->options.cold && plan_unchanged(&box->rec, &box->told, 0, box->rules.old_skip);
+		unchanged = !may_be_another(box) && !s->options.cold && plan_unchanged(&box->rec, &box->told, 0, box->rules.old_skip);
 		box->state = unchanged ? BOX_IDLE : BOX_TO_PULL;
 		box->rules_changed = !box->fresh && box->rec.rules != conf_rules_fingerprint(&box->rules);
 		if (box->fresh)

@@ -346,7 +346,8 @@ bool box_has_folder(const struct sync *s, const char *folder);
 /* renamed.c: after LIST. True once it is known which names stand for mailboxes that had other ones (box->was). */
 bool renames_found(struct sync *s);
 void renames_forget(struct sync *s); /* LIST is asked for anew */
-/* renamed_apply.c: those take their records, and their folders follow. */
+/* renamed_apply.c: those take their records, and their folders follow. What cannot is dropped before. */
+void renames_drop_blocked(struct sync *s);
 void renames_apply(struct sync *s);
 
 /* removed.c: which are gone, and what becomes of them. */
