@@ -28,6 +28,8 @@ static bool applying(const struct sync *s)
 	for (const struct box *box = s->boxes; box; box = box->next)
 		if ((box->rules_changed || !uids_is_empty(&box->flagged_here)) && s->phase == SYNC_WORKING)
 			return true;
+	if (s->aged.due && s->phase == SYNC_WORKING)
+		return true;
 	for (const struct pull *p = s->pulls; p; p = *pull_link((struct pull *)p))
 		if (pull_wants_apply(p))
 			return true;
@@ -97,6 +99,7 @@ static void apply_rules(struct sync *s)
 		if (box->rules_changed && limit > 0)
 			rules_apply(box, &limit);
 	}
+	aged_apply(s, &limit);
 }
 
 static void on_commit(void *arg, const struct err *err)

@@ -409,6 +409,7 @@ void boxes_decide(struct sync *s)
 	}
 	if (s->listed)
 		note_unknown_names(s);
+	aged_begin(s);
 	s->decided = true;
 }
 

@@ -195,6 +195,13 @@ struct sync {
 	unsigned arrived_count;
 	bool finished_any;         /* a pull waits to be finished */
 
+	struct {
+		bool due;              /* in this run */
+		int64_t since;         /* of the last time */
+		int64_t age, date;     /* where the walk is */
+		uint64_t size, number;
+	} aged;
+
 	/* Projections to be made after the commit, and those made, to be struck off by the next one. */
 	struct store_projection *projections;
 	size_t projection_count, projection_size;
@@ -289,6 +296,18 @@ bool rules_apply(struct box *box, unsigned *limit);
 /* More of a message may be wanted than was: a new one, other flags, asked for by name (STORE_WANTED). The
  * record says so (not yet put). What was wanted stays wanted. */
 void box_owe(struct box *box, struct store_message *m);
+
+/* aged.c: what has become too old for the rules. */
+struct aged_folder {
+	const struct box *box; /* that was scanned last */
+	struct maildir_scan scan;
+};
+void aged_folder_release(struct aged_folder *f);
+/* In a transaction: lets go of the message's body and file, if it is to be and its file is as we left it. True
+ * where that was done; the record is put. */
+bool aged_drop(struct aged_folder *f, struct box *box, struct store_message *m);
+void aged_begin(struct sync *s); /* is it time to look? */
+void aged_apply(struct sync *s, unsigned *limit); /* in a transaction: some of it */
 
 /* standin.c */
 /* Is the stand-in itself owed? Else, with STORE_BODY_OWED, the whole message is, also where a
