@@ -1,15 +1,9 @@
-/* Boxes: which mailboxes there are, which of them are wanted, and which need a look (L1, L2, L5).
- *
- * Where LIST-STATUS is offered one command tells everything (RFC 5819), and what did not change is
- * never opened. Without it STATUS is asked for those whose answer could prove that nothing changed: it
- * takes a mod-sequence, so on a server without CONDSTORE every mailbox is opened anyway and STATUS
- * would be wasted. */
+/* Boxes: the mailboxes of a run: those of the store and those that LIST names, where each lies, which are wanted, and
+ * which need a look (L1, L2, L4). */
 #include <search.h>
 #include <stdlib.h>
 
 #include "sync/private.h"
-
-#define STATUS_AHEAD 25 /* Q31: more at a time and Outlook.com fails */
 
 static int by_wire(const void *a, const void *b)
 {
@@ -50,7 +44,7 @@ static bool named(const struct sync *s, const char *name)
 }
 
 /* The mailboxes of the store, each run's starting point. */
-static void boxes_load(struct sync *s)
+void boxes_load(struct sync *s)
 {
 	struct store_mailbox rec;
 
@@ -119,7 +113,7 @@ void box_choose_folder(struct box *box)
 	tsearch(box->rec.folder, &s->folders, by_folder);
 }
 
-static struct box *box_of_wire(struct sync *s, struct slice wire)
+struct box *box_of_wire(struct sync *s, struct slice wire)
 {
 	struct box probe = { 0 }, **found;
 
@@ -130,7 +124,7 @@ static struct box *box_of_wire(struct sync *s, struct slice wire)
 }
 
 /* What LIST names: a box of the store under its decoded name, or a new one. */
-static struct box *box_for(struct sync *s, const struct imap_resp *r)
+struct box *box_for(struct sync *s, const struct imap_resp *r)
 {
 	struct box *box = box_of_wire(s, r->list.name);
 	struct buf name;
@@ -164,121 +158,7 @@ static struct box *box_for(struct sync *s, const struct imap_resp *r)
 	return box;
 }
 
-static void on_list(struct sync *s, const struct imap_resp *r)
-{
-	struct box *box;
-
-	if (r->list.name.len == 0)
-		return;
-	if (memchr(r->list.name.data, 0, r->list.name.len)) {
-		account_note(s, SYNC_WARNING, NULL, "a mailbox whose name has a NUL in it is left out");
-		return;
-	}
-	if (r->list.attrs & IMAP_NONEXISTENT_ATTR) {
-		/* only its children exist, or only its subscription */
-		box = box_of_wire(s, r->list.name);
-		if (box)
-			box->nonexistent = true;
-		return;
-	}
-	box = box_for(s, r);
-	box->listed = true;
-	if (r->list.attrs & IMAP_NOSELECT)
-		box->rec.state |= STORE_MAILBOX_NOSELECT;
-	else
-		box->rec.state &= ~(uint32_t)STORE_MAILBOX_NOSELECT;
-}
-
-/* RFC 8474 section 4. After a RENAME Cyrus 3.6 sends what was in its memory. */
-static bool is_object_id(struct slice id)
-{
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-	for (size_t i = 0; i < id.len; i++)
-		if (!id.data[i] || !strchr(allowed, id.data[i]))
-			return false;
-	return id.len > 0 && id.len <= 255;
-}
-
-static void on_status(struct sync *s, const struct imap_resp *r)
-{
-	struct box *box;
-
-	if (memchr(r->status.name.data, 0, r->status.name.len))
-		return;
-	box = box_of_wire(s, r->status.name);
-	if (!box)
-		return;
-	if ((r->status.items & IMAP_HAS_MAILBOXID) && is_object_id(r->status.mailboxid)) {
-		free(box->told_mailboxid);
-		box->told_mailboxid = mem_copy_slice(r->status.mailboxid);
-	}
-	box->told = (struct plan_told){ r->status.items, r->status.messages, r->status.uidnext,
-		r->status.uidvalidity, r->status.highestmodseq };
-}
-
-void boxes_untagged(struct sync *s, const struct imap_resp *r)
-{
-	if (s->phase != SYNC_LISTING)
-		return;
-	if (r->kind == IMAP_LIST)
-		on_list(s, r);
-	else if (r->kind == IMAP_STATUS)
-		on_status(s, r);
-}
-
-static void on_listed(void *arg, const struct imap_resp *tagged)
-{
-	struct sync *s = arg;
-	struct err err = { 0 };
-	enum throttle_verdict verdict = throttle_answer(s, tagged);
-
-	if (verdict == THROTTLE_OVER)
-		return;
-	if (verdict == THROTTLE_AGAIN) {
-		boxes_ask(s);
-		return;
-	}
-	if (tagged->cond.cond != IMAP_OK) {
-		err_set(&err, ERR_RETRY, ERR_ACCOUNT, "the server refused to list its mailboxes: %.*s",
-			(int)tagged->cond.text.len, tagged->cond.text.data);
-		account_fail(s, &err);
-		return;
-	}
-	s->list_unanswered--;
-	s->next_status = s->boxes;
-	s->listed = true;
-	account_mark(s);
-}
-
-void boxes_ask(struct sync *s)
-{
-	struct imap *c = s->links[0].imap;
-	struct imap_cmd *cmd = imap_cmd_new(IMAP_CMD_PLAIN, on_listed, s);
-	bool condstore = imap_has(c, IMAP_CAP_CONDSTORE) || imap_has(c, IMAP_CAP_QRESYNC);
-	bool status = imap_has(c, IMAP_CAP_LIST_STATUS);
-
-	boxes_load(s);
-	renames_forget(s);
-	for (struct box *box = s->boxes; box; box = box->next)
-		box->listed = box->nonexistent = false;
-	s->list_unanswered = 1;
-	s->status_unanswered = 0; /* of a connection that was lost */
-	s->listed = false;
-	if (!s->account->subscribed_only)
-		imap_cmd_add(cmd, "LIST \"\" \"*\"");
-	else if (status)
-		imap_cmd_add(cmd, "LIST (SUBSCRIBED) \"\" \"*\"");
-	else
-		imap_cmd_add(cmd, "LSUB \"\" \"*\"");
-	if (status)
-		imap_cmd_add(cmd, " RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY%s%s))",
-			condstore ? " HIGHESTMODSEQ" : "",
-			imap_has(c, IMAP_CAP_OBJECTID) ? " MAILBOXID" : "");
-	imap_send(c, cmd, NULL, 0);
-}
-
-static bool box_is_chosen(const struct sync *s, const struct box *box)
+bool box_is_chosen(const struct sync *s, const struct box *box)
 {
 	if (!box->listed || (box->rec.state & STORE_MAILBOX_NOSELECT))
 		return false;
@@ -286,48 +166,6 @@ static bool box_is_chosen(const struct sync *s, const struct box *box)
 		return false;
 	return named(s, box->rec.name) &&
 	       conf_chooses(s->account, box->rec.name, box->rec.delimiter);
-}
-
-static void on_status_answer(void *arg, const struct imap_resp *tagged)
-{
-	struct sync *s = arg;
-
-	throttle_answer(s, tagged); /* refused: nothing is known of it, so it is opened */
-	s->status_unanswered--;
-	account_mark(s);
-}
-
-/* Asks for the next ones; false once there are none. */
-static bool ask_status(struct sync *s)
-{
-	struct imap *c = s->links[0].imap;
-
-	if (imap_has(c, IMAP_CAP_LIST_STATUS) ||
-		!(imap_has(c, IMAP_CAP_CONDSTORE) || imap_has(c, IMAP_CAP_QRESYNC)))
-		return false;
-	for (; s->next_status; s->next_status = s->next_status->next) {
-		struct box *box = s->next_status;
-		struct imap_cmd *cmd;
-		if (s->status_unanswered == STATUS_AHEAD)
-			return true;
-		if (!box_is_chosen(s, box) || !(box->rec.state & STORE_MAILBOX_WHOLE))
-			continue;
-		cmd = imap_cmd_new(IMAP_CMD_PLAIN, on_status_answer, s);
-		imap_cmd_add(cmd, "STATUS ");
-		imap_cmd_add_string(cmd, slice_of(box->rec.wire), true);
-		imap_cmd_add(cmd, " (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ%s)",
-			imap_has(c, IMAP_CAP_OBJECTID) ? " MAILBOXID" : "");
-		s->status_unanswered++;
-		imap_send(c, cmd, NULL, 0);
-	}
-	return false;
-}
-
-bool boxes_asked(struct sync *s)
-{
-	if (!s->listed || s->list_unanswered > 0)
-		return false;
-	return !ask_status(s) && s->status_unanswered == 0;
 }
 
 static void note_unknown_names(struct sync *s)

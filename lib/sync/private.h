@@ -341,18 +341,19 @@ uint32_t standins_drop(struct standins *t);
 void standins_free(struct standins *t);
 
 /* boxes.c */
+void boxes_load(struct sync *s); /* those of the store, once */
+struct box *box_of_wire(struct sync *s, struct slice wire); /* or NULL */
+/* What LIST names: a box of the store under its decoded name, or a new one. */
+struct box *box_for(struct sync *s, const struct imap_resp *r);
+bool box_is_chosen(const struct sync *s, const struct box *box); /* by configuration and command line */
 /* Are all mailboxes that the command line names known, so that LIST can be left out (L1)? Then they
  * are the run's mailboxes. */
 bool boxes_known(struct sync *s);
-/* Asks for the mailboxes and what changed in them. */
-void boxes_ask(struct sync *s);
-bool boxes_asked(struct sync *s); /* all answered */
 /* Which are to be pulled, which are new, which are gone. */
 void boxes_decide(struct sync *s);
 /* In a transaction: the records of those that have none yet, and of those that changed. */
 void boxes_put_new(struct sync *s);
 void boxes_put(struct sync *s);
-void boxes_untagged(struct sync *s, const struct imap_resp *resp);
 /* Tells of bodies that did not come although all was answered OK. */
 void boxes_tell_missing(struct sync *s);
 /* Where something showed that it must be: the next pull of this run, up to a bound. */
@@ -361,6 +362,11 @@ void boxes_free(struct sync *s);
 /* Another folder, which nobody has and nothing lies in. */
 void box_choose_folder(struct box *box);
 bool box_has_folder(const struct sync *s, const char *folder);
+
+/* boxes_list.c: asks for the mailboxes and what changed in them. */
+void boxes_ask(struct sync *s);
+bool boxes_asked(struct sync *s); /* all answered */
+void boxes_untagged(struct sync *s, const struct imap_resp *resp);
 
 /* renamed.c: after LIST. True once it is known which names stand for mailboxes that had other ones (box->was). */
 bool renames_found(struct sync *s);
