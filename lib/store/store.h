@@ -139,6 +139,9 @@ uint64_t store_count_uids(struct store *s, uint32_t mailbox, uint32_t first, uin
  * The same INTERNALDATE and RFC822.SIZE is what a copy keeps (S12); what proves it is the caller's to compare. */
 bool store_alike_next(struct store *s, int64_t date, uint64_t size, uint64_t after,
 	struct store_message *m);
+/* In order of date, size and number: the one after these. Dates before 1970 come last. */
+bool store_dated_next(struct store *s, int64_t date, uint64_t size, uint64_t after,
+	struct store_message *m);
 bool store_emailid_next(struct store *s, const char *emailid, uint64_t after,
 	struct store_message *m);
 /* Messages of a mailbox with STORE_ORPHAN, by number. */

@@ -29,6 +29,8 @@ static bool applying(const struct sync *s)
 		if ((box->rules_changed || !uids_is_empty(&box->flagged_here) || !uids_is_empty(&box->shared)) &&
 			s->phase == SYNC_WORKING)
 			return true;
+	if (s->aged.due && s->phase == SYNC_WORKING)
+		return true;
 	for (const struct pull *p = s->pulls; p; p = *pull_link((struct pull *)p))
 		if (pull_wants_apply(p))
 			return true;
@@ -100,6 +102,7 @@ static void apply_rules(struct sync *s)
 		if (box->rules_changed && limit > 0)
 			rules_apply(box, &limit);
 	}
+	aged_apply(s, &limit);
 }
 
 static void on_commit(void *arg, const struct err *err)

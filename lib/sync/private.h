@@ -211,6 +211,13 @@ struct sync {
 	unsigned arrived_count;
 	bool finished_any;         /* a pull waits to be finished */
 
+	struct {
+		bool due;              /* in this run */
+		int64_t since;         /* of the last time */
+		int64_t age, date;     /* where the walk is */
+		uint64_t size, number;
+	} aged;
+
 	/* Projections to be made after the commit, and those made, to be struck off by the next one. */
 	struct store_projection *projections;
 	size_t projection_count, projection_size;
@@ -310,6 +317,18 @@ bool rules_apply(struct box *box, unsigned *limit);
  * record says so (not yet put). What was wanted stays wanted. */
 void box_owe(struct box *box, struct store_message *m);
 
+/* aged.c: what has become too old for the rules. */
+struct aged_folder {
+	const struct box *box; /* that was scanned last */
+	struct maildir_scan scan;
+};
+void aged_folder_release(struct aged_folder *f);
+/* In a transaction: lets go of the message's body and file, if it is to be and its file is as we left it. True
+ * where that was done; the record is put. */
+bool aged_drop(struct aged_folder *f, struct box *box, struct store_message *m);
+void aged_begin(struct sync *s); /* is it time to look? */
+void aged_apply(struct sync *s, unsigned *limit); /* in a transaction: some of it */
+
 /* standin.c */
 /* Is the stand-in itself owed? Else, with STORE_BODY_OWED, the whole message is, also where a
  * stand-in is shown. */
@@ -349,12 +368,13 @@ struct box *box_by_name(struct sync *s, const char *name);
 struct box *box_here(struct sync *s, const char *name);
 /* The account's trash mailbox, or NULL: as configured, else by SPECIAL-USE. */
 struct box *box_with_role(struct sync *s, const char *special_use);
+struct box *box_of_wire(struct sync *s, struct slice wire); /* or NULL */
+/* What LIST names: a box of the store under its decoded name, or a new one. */
+struct box *box_for(struct sync *s, const struct imap_resp *r);
+bool box_is_chosen(const struct sync *s, const struct box *box); /* by configuration and command line */
 /* Are all mailboxes that the command line names known, so that LIST can be left out (L1)? Then they
  * are the run's mailboxes. */
 bool boxes_known(struct sync *s);
-/* Asks for the mailboxes and what changed in them. */
-void boxes_ask(struct sync *s);
-bool boxes_asked(struct sync *s); /* all answered */
 /* Which are to be pulled, which are new, which are gone. */
 void boxes_decide(struct sync *s);
 /* A replay later in the run: those that it changed are pulled once more. */
@@ -362,7 +382,6 @@ void boxes_pull_touched(struct sync *s);
 /* In a transaction: the records of those that have none yet, and of those that changed. */
 void boxes_put_new(struct sync *s);
 void boxes_put(struct sync *s);
-void boxes_untagged(struct sync *s, const struct imap_resp *resp);
 /* Tells of bodies that did not come although all was answered OK. */
 void boxes_tell_missing(struct sync *s);
 /* Where something showed that it must be: the next pull of this run, up to a bound. */
@@ -372,13 +391,19 @@ void boxes_free(struct sync *s);
 void box_choose_folder(struct box *box);
 bool box_has_folder(const struct sync *s, const char *folder);
 
+/* boxes_list.c: asks for the mailboxes and what changed in them. */
+void boxes_ask(struct sync *s);
+bool boxes_asked(struct sync *s); /* all answered */
+void boxes_untagged(struct sync *s, const struct imap_resp *resp);
+
 /* renamed.c: after LIST. True once it is known which names stand for mailboxes that had other ones (box->was). */
 bool renames_found(struct sync *s);
 void renames_forget(struct sync *s); /* LIST is asked for anew */
 /* We have renamed it, with what is below it: at the next LIST no question is needed. */
 void renames_expect(struct box *box, const char *name);
 void renames_free(struct sync *s);
-/* renamed_apply.c: those take their records, and their folders follow. */
+/* renamed_apply.c: those take their records, and their folders follow. What cannot is dropped before. */
+void renames_drop_blocked(struct sync *s);
 void renames_apply(struct sync *s);
 
 /* removed.c: which are gone, and what becomes of them. */

@@ -245,6 +245,42 @@ def uidvalidity(row):
 	return problems
 
 
+def renamed(row):
+	"""With its child. Told where the server lets its mailboxes be recognized."""
+	problems = []
+	site = row.site()
+	boxes = [site.box("Old"), site.box("Old" + site.separator + "Child")]
+	new = [box.replace("Old", "Other") for box in boxes]
+	with site.client() as c:
+		for n, box in enumerate(boxes):
+			c.create(box)
+			fill(c, box, range(10 * n, 10 * n + 8))
+	account = site.account()
+	run_sync(account, problems, what="first sync")
+	with site.client() as c:
+		validity = c.status(boxes[0], "UIDVALIDITY")
+	numbers = [[row.number for row in account.ls(box).values()] for box in boxes]
+	with site.client() as c:
+		try:
+			c.rename(boxes[0], new[0])
+		except Refused as e:
+			raise Skip("RENAME: %s" % e)
+		if new[1] not in server_mailboxes(c):
+			raise Skip("RENAME leaves the child where it is")
+		if not c.examine(new[0]):
+			raise Skip("RENAME loses the mailbox")
+		if c.status(new[0], "UIDVALIDITY") != validity:
+			raise Skip("RENAME changes the UIDVALIDITY, and there is no MAILBOXID")
+	run = run_sync(account, problems, (0, 1), "sync after RENAME")
+	compare(account, site, problems, "after RENAME", [box for box in boxes if box in account.mailboxes()])
+	if "renamed here" not in run.stderr:
+		problems.append("it was not recognized: %s" % run.stderr)
+	elif numbers != [[row.number for row in account.ls(box).values()] for box in new]:
+		problems.append("the local numbers are not the same")
+	run_sync(account, problems, what="and again", silent=True)
+	return problems
+
+
 def deleted(row):
 	"""While the mailbox is selected."""
 	problems = []
@@ -391,6 +427,6 @@ def odd_names(row):
 
 COLUMNS = [
 	("first sync", first), ("changes", changes), ("no change", unchanged), ("cut", cut),
-	("UIDVALIDITY", uidvalidity), ("deleted", deleted), ("expunged", expunged), ("quota", quota),
+	("UIDVALIDITY", uidvalidity), ("renamed", renamed), ("deleted", deleted), ("expunged", expunged), ("quota", quota),
 	("read-only", read_only), ("odd names", odd_names),
 ]
