@@ -276,12 +276,12 @@ static void on_status(struct sync *s, const struct imap_resp *r)
 
 void boxes_untagged(struct sync *s, const struct imap_resp *r)
 {
-	if (s->phase != SYNC_LISTING)
-		return;
-	if (r->kind == IMAP_LIST)
+	bool listing = s->phase == SYNC_LISTING;
+
+	if (r->kind == IMAP_LIST && listing)
 		on_list(s, r);
-	else if (r->kind == IMAP_STATUS)
-		on_status(s, r);
+	else if (r->kind == IMAP_STATUS && (listing || s->phase == SYNC_PUSHING))
+		on_status(s, r); /* the replay asks, too */
 }
 
 static void on_listed(void *arg, const struct imap_resp *tagged)
