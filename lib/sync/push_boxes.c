@@ -98,18 +98,25 @@ static void send_seen(struct push *p)
 	push_send_status(p);
 }
 
+/* What cannot be learnt of it is no reason to delete it. */
 static void recv_seen(struct push *p)
 {
-	struct plan_told *told = &p->box->told;
+	const struct plan_told *told = &p->box->told;
 	struct work *w = the_work(p);
 
 	p->suspects = false;
-	if (p->refused || !(told->items & IMAP_HAS_UIDNEXT) || (told->messages == 0 && (told->items & IMAP_HAS_MESSAGES)))
-		return; /* not there, or empty: DELETE will tell */
-	if (told->uidvalidity != p->first.uidvalidity)
+	if (p->refused) {
+		if (p->box->listed && p->code != IMAP_NONEXISTENT)
+			push_fail_work(w, "the server does not tell what is in it: %s", push_words(p));
+		return;
+	}
+	if ((told->items & IMAP_HAS_MESSAGES) && told->messages == 0)
+		return;
+	if (!(told->items & IMAP_HAS_UIDVALIDITY) || told->uidvalidity != p->first.uidvalidity)
 		push_fail_work(w, "it is another mailbox than the one that was seen when this was queued");
-	else if (p->first.uidnext == 0 || told->uidnext > p->first.uidnext)
-		p->suspects = true;
+	else
+		p->suspects = !(told->items & IMAP_HAS_UIDNEXT) || p->first.uidnext == 0 ||
+			told->uidnext > p->first.uidnext;
 }
 
 static bool due_new(struct push *p)
@@ -132,6 +139,8 @@ static void recv_new(struct push *p)
 {
 	struct store_message m;
 
+	if (p->refused || !p->stay->ok)
+		push_fail_work(the_work(p), "it has grown, and what is new cannot be looked at: %s", push_words(p));
 	store_message_init(&m);
 	for (size_t i = 0; p->stay->ok && i < p->stay->seen_count; i++) {
 		uint32_t uid = p->stay->seen[i].uid;
