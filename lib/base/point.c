@@ -14,6 +14,7 @@ static enum { UNKNOWN, OFF, ON } state;
 static struct slice deadly;       /* the point to die at */
 static unsigned long left;        /* passes of it that are still to come; 0 = none is deadly */
 static const char *record_path;
+static bool every;                /* pass is recorded, not the first only */
 static char **passed;             /* names that are recorded already */
 static size_t passed_count;
 
@@ -29,7 +30,10 @@ static void read_environment(void)
 {
 	const char *text = getenv("MAILTIDE_POINT");
 
-	record_path = getenv("MAILTIDE_POINTS");
+	record_path = getenv("MAILTIDE_PASSES");
+	every = record_path != NULL;
+	if (!every)
+		record_path = getenv("MAILTIDE_POINTS");
 	if (text != NULL)
 		parse_deadly(text);
 	state = text != NULL || record_path != NULL ? ON : OFF;
@@ -45,10 +49,12 @@ static bool was_passed(const char *name)
 
 static void record(const char *name)
 {
-	if (was_passed(name))
+	if (!every && was_passed(name))
 		return;
-	passed = mem_grow(passed, passed_count + 1, sizeof *passed);
-	passed[passed_count++] = mem_copy(name);
+	if (!every) {
+		passed = mem_grow(passed, passed_count + 1, sizeof *passed);
+		passed[passed_count++] = mem_copy(name);
+	}
 
 	char *line = mem_printf("%s\n", name);
 	int fd = open(record_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
@@ -78,6 +84,6 @@ void point(const char *name)
 	}
 	if (record_path != NULL)
 		record(name);
-	if (left > 0 && slice_is(deadly, name) && --left == 0)
+	if (left > 0 && (slice_is(deadly, "*") || slice_is(deadly, name)) && --left == 0)
 		die();
 }

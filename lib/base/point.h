@@ -3,7 +3,9 @@
  *
  * MAILTIDE_POINT=name    dies with SIGKILL the first time it passes that point;
  * MAILTIDE_POINT=name:3  the third time;
- * MAILTIDE_POINTS=FILE   writes the name of each point to FILE when it is first passed.
+ * MAILTIDE_POINT=*:40    the 40th time it passes any point;
+ * MAILTIDE_POINTS=FILE   writes the name of each point to FILE when it is first passed;
+ * MAILTIDE_PASSES=FILE   each time.
  * Without them a point costs one comparison. Names are "folder.what": "store.before-commit". */
 #ifndef BASE_POINT_H
 #define BASE_POINT_H

@@ -51,6 +51,7 @@ enum store_mailbox_state {
 	STORE_MAILBOX_MATCHING = 32, /* UIDVALIDITY changed: orphans wait for their new UIDs (S2) */
 	STORE_MAILBOX_STAND_INS = 64, /* a stand-in was shown in it */
 	STORE_MAILBOX_HERE = 128, /* not on the server yet: an action will create it */
+	STORE_MAILBOX_PASSING = 256, /* its UIDs did not last from one session to the next (S15) */
 };
 struct store_mailbox {
 	uint32_t id;

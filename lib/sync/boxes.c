@@ -276,11 +276,9 @@ static void on_status(struct sync *s, const struct imap_resp *r)
 
 void boxes_untagged(struct sync *s, const struct imap_resp *r)
 {
-	bool listing = s->phase == SYNC_LISTING;
-
-	if (r->kind == IMAP_LIST && listing)
+	if (r->kind == IMAP_LIST && s->phase == SYNC_LISTING)
 		on_list(s, r);
-	else if (r->kind == IMAP_STATUS && (listing || s->phase == SYNC_PUSHING))
+	else if (r->kind == IMAP_STATUS && (s->phase == SYNC_LISTING || s->phase == SYNC_PUSHING))
 		on_status(s, r); /* the replay asks, too */
 }
 
@@ -334,7 +332,8 @@ void boxes_ask(struct sync *s)
 	s->list_unanswered = 1;
 	s->status_unanswered = 0; /* of a connection that was lost */
 	s->listed = false;
-	/* Without a reference (Q56, Q86), and all: what the server makes of patterns is its own (Q60). */
+	/* An extended LIST tells the tasks only where it is asked to (RFC 6154 section 2).
+	 * Without a reference (Q56, Q86), and all: what the server makes of patterns is its own (Q60). */
 	if (!s->account->subscribed_only)
 		imap_cmd_add(cmd, "LIST \"\" \"*\"");
 	else if (status)
@@ -342,7 +341,8 @@ void boxes_ask(struct sync *s)
 	else
 		imap_cmd_add(cmd, "LSUB \"\" \"*\"");
 	if (status)
-		imap_cmd_add(cmd, " RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY%s%s))",
+		imap_cmd_add(cmd, " RETURN (%sSTATUS (MESSAGES UIDNEXT UIDVALIDITY%s%s))",
+			imap_has(c, IMAP_CAP_SPECIAL_USE) ? "SPECIAL-USE " : "",
 			condstore ? " HIGHESTMODSEQ" : "",
 			imap_has(c, IMAP_CAP_OBJECTID) ? " MAILBOXID" : "");
 	imap_send(c, cmd, NULL, 0);
@@ -441,6 +441,16 @@ static bool is_another(struct box *box)
 	return box->rec.mailboxid != NULL;
 }
 
+/* S15: what is told again does last. */
+static void note_lasting(struct box *box)
+{
+	if (!(box->rec.state & STORE_MAILBOX_PASSING) || !(box->told.items & IMAP_HAS_UIDVALIDITY) ||
+		box->rec.uidvalidity == 0 || box->told.uidvalidity != box->rec.uidvalidity)
+		return;
+	box->rec.state &= ~(uint32_t)STORE_MAILBOX_PASSING;
+	box->rec_changed = true;
+}
+
 void boxes_decide(struct sync *s)
 {
 	if (s->listed)
@@ -468,6 +478,7 @@ void boxes_decide(struct sync *s)
 		if (s->options.no_pull)
 			continue;
 		/* A body that is owed does not make the pull needed: the haul opens the mailbox itself. */
+		note_lasting(box);
 		unchanged = !is_another(box) && !s->options.cold && plan_unchanged(&box->rec, &box->told, 0, box->rules.old_skip);
 		box->state = unchanged ? BOX_IDLE : BOX_TO_PULL;
 		box->rules_changed = !box->fresh && box->rec.rules != conf_rules_fingerprint(&box->rules);
@@ -550,6 +561,15 @@ void boxes_tell_missing(struct sync *s)
 				"for again next time", (unsigned long long)uids_count(&missing), buf_str(&text));
 		buf_release(&text);
 		uids_release(&missing);
+	}
+}
+
+void boxes_lose_session(struct sync *s)
+{
+	for (struct box *box = s->boxes; box; box = box->next) {
+		if (box->session != 0 && box->state == BOX_IDLE && box->may_owe)
+			box->state = BOX_TO_PULL;
+		box->session = 0;
 	}
 }
 

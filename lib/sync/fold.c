@@ -187,7 +187,7 @@ static int take_lines(struct sync *s, struct reader *r)
 		rc = read_line(s, r);
 	}
 	note_folded(s, r->after);
-	s->queue_settled = s->queue_fresh = true;
+	s->queue_fresh = true;
 	point("fold.lines");
 	return rc == 1 ? read_line(s, r) : rc;
 }
@@ -293,6 +293,7 @@ bool fold(struct sync *s)
 	queue_used(s->queue, r.after);
 	if (is_foreign(s))
 		return true;
+	s->queue_settled = true; /* also what a run has done that was killed before it could tidy */
 	rc = read_line(s, &r);
 	if (rc == 1)
 		fold_names_load(s);

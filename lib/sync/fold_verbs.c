@@ -278,7 +278,7 @@ static const char *take_box(struct sync *s, const struct queue_action *line, str
 			return "INBOX cannot be deleted";
 		/* What the user saw (R12). */
 		a->uidvalidity = box->rec.uidvalidity;
-		a->uidnext = box->rec.uidnext;
+		a->uidnext = box->rec.uidnext ? box->rec.uidnext : box->rec.lastseen + (box->rec.lastseen < UID_MAX);
 		a->options = queue_action_get(line, "force") ? FOLD_FORCE : 0;
 	}
 	store_action_put(s->store, a);

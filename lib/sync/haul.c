@@ -81,10 +81,18 @@ static bool doubts_are_many(const struct haul *h)
 	return h->doubt_count >= DOUBTS_MAX || h->doubt_octets >= DOUBT_OCTETS;
 }
 
+static bool is_of_record(const struct haul *h)
+{
+	const struct box *box = h->visit.box;
+
+	return box->rec.uidvalidity != 0 ? h->uidvalidity == box->rec.uidvalidity
+					 : box_is_of_session(box, h->visit.link);
+}
+
 /* Is what comes of the mailbox that our record speaks of? A pull may have found out otherwise since. */
 static bool haul_trusts(const struct haul *h)
 {
-	return h->trusted && h->uidvalidity == h->visit.box->rec.uidvalidity;
+	return h->trusted && is_of_record(h);
 }
 
 bool haul_visit_is_trusted(const struct visit *v)
@@ -193,7 +201,7 @@ static void judge_ask(struct haul *h, struct haul_ask *ask, const struct imap_re
 
 static void judge_select(struct haul *h, const struct imap_resp *tagged)
 {
-	if (tagged->cond.cond == IMAP_OK && h->uidvalidity == h->visit.box->rec.uidvalidity) {
+	if (tagged->cond.cond == IMAP_OK && is_of_record(h)) {
 		h->trusted = true;
 		return;
 	}
@@ -650,6 +658,12 @@ static void haul_free(struct visit *v)
 	free(h);
 }
 
+/* S15: UIDs that do not last mean nothing on another connection. */
+static bool has_uids_for(const struct box *box, const struct link *link)
+{
+	return box->session == 0 ? box->rec.uidvalidity != 0 : box_is_of_session(box, link);
+}
+
 /* Is a body owed that must be asked for? */
 static bool has_to_ask(struct box *box)
 {
@@ -669,11 +683,10 @@ static bool has_to_ask(struct box *box)
 	return ask;
 }
 
-struct box *haul_find(struct sync *s)
+struct box *haul_find(struct sync *s, const struct link *link)
 {
-
 	for (struct box *box = s->boxes; box; box = box->next) {
-		if (!box->may_owe || box->hauling || box->rec.uidvalidity == 0 ||
+		if (!box->may_owe || box->hauling || !has_uids_for(box, link) ||
 			box->state == BOX_LEFT || box->state == BOX_TO_PULL || !box->chosen)
 			continue;
 		if (has_to_ask(box))

@@ -51,6 +51,7 @@ struct link {
 	enum link_state state;
 	struct imap *imap;
 	struct haul *haul; /* that has more to ask for over it */
+	unsigned serial;   /* of the connection: another after each link_open */
 	char name[80];
 };
 
@@ -76,6 +77,7 @@ struct box {
 	bool chosen;       /* by configuration and command line */
 	bool fresh;        /* has no record yet */
 	bool rec_changed;  /* rec must be written */
+	unsigned session;  /* S15: its UIDs are of this connection alone (link.serial); 0: they last */
 	bool by_select;    /* EXAMINE told another UIDVALIDITY: ask SELECT */
 	unsigned pulls;    /* how often it was pulled in this run */
 	bool by_us;        /* it was renamed or deleted on our word: no news */
@@ -96,6 +98,10 @@ struct box {
 	uint32_t rules_after; /* up to this UID that is done */
 	struct sync_result result;
 };
+static inline bool box_is_of_session(const struct box *box, const struct link *link)
+{
+	return box->session != 0 && link && link->serial == box->session;
+}
 
 /* secret.c */
 struct secret {
@@ -182,6 +188,7 @@ struct sync {
 	struct push *push;
 	struct throttle throttle;
 	struct link links[LINKS];
+	unsigned connections; /* so far */
 	struct visit *visits;
 	struct box *boxes, **boxes_end;
 	void *by_wire, *folders; /* trees (tsearch): boxes by wire name, folders taken without case */
@@ -252,6 +259,8 @@ void link_close(struct link *link); /* at once */
  * until the next one; only SELECT writes them down (Q70). Nothing is lost by SELECT but \Recent. */
 bool link_is_plain(const struct link *link);
 void visits_free(struct sync *s);
+/* S15: a connection was lost, and with it the UIDs that were good for it only. */
+void boxes_lose_session(struct sync *s);
 /* Gives the memory of a visit to the run. */
 void visit_add(struct visit *v, const struct visit_ops *ops, struct box *box, struct link *link);
 
@@ -417,7 +426,7 @@ void push_free(struct push *p);
 
 /* haul.c */
 /* Is there a body to ask for, beyond what is asked for already? */
-struct box *haul_find(struct sync *s);
+struct box *haul_find(struct sync *s, const struct link *link);
 void haul_start(struct link *link, struct box *box);
 /* Bodies that came for one label are here: other labels' messages that waited for them have their turn. */
 void hauls_awaited(struct sync *s);

@@ -191,6 +191,15 @@ static bool must_wait(struct push *p, const struct store_action *a, uint64_t mes
 	return false;
 }
 
+/* One UID stands in a command once: a second copy of the message is the next batch's. */
+static bool is_in_batch(const struct push *p, uint64_t action, uint64_t message)
+{
+	for (size_t i = p->count; i-- > 0;)
+		if (p->works[i].message == message && p->works[i].action < action)
+			return true;
+	return false;
+}
+
 static struct work *add_work(struct push *p, const struct store_action *a)
 {
 	struct work *w;
@@ -230,6 +239,24 @@ static bool is_vain(struct push *p, const struct store_action *a, uint64_t messa
 	return vain;
 }
 
+/* A message that was put elsewhere than its action said (on-missing-mailbox = use) is not where the next one
+ * says either: it is looked for where it is. */
+static uint32_t mailbox_of(struct push *p, uint64_t message)
+{
+	struct store_message m;
+	uint32_t mailbox;
+
+	store_message_init(&m);
+	mailbox = store_message_get(p->sync->store, message, &m) ? m.mailbox : 0;
+	store_message_release(&m);
+	return mailbox;
+}
+
+static bool is_of_one_mailbox(const struct push_kind *kind)
+{
+	return kind == &push_copy || kind == &push_expunge || kind == &push_look;
+}
+
 static void add_part(struct push *p, const struct store_action *a, const struct store_part *part)
 {
 	struct store_message m;
@@ -251,6 +278,10 @@ static void add_part(struct push *p, const struct store_action *a, const struct 
 	} else if (m.uid == 0 && !(m.state & STORE_HERE)) {
 		w->outcome = WORK_LATER; /* its UID is found by the next pull */
 		p->sync->queue_fresh = true;
+	} else if (a->verb == QUEUE_MOVE && m.mailbox == a->to && p->kind == &push_copy &&
+		   !(part->state & STORE_PART_COPIED)) {
+		w->outcome = WORK_DONE; /* it is there already */
+		w->new_uid = m.uid;
 	} else if (is_vain(p, a, m.number)) {
 		w->outcome = WORK_DONE;
 	} else if (a->attempts > PUSH_ATTEMPTS_ALONE && a->state == STORE_ACTION_WAITING) {
@@ -268,13 +299,18 @@ static bool add_parts(struct push *p, const struct store_action *a)
 
 	while (store_part_next(p->sync->store, a->number, part.message, &part)) {
 		if ((part.state & (STORE_PART_FAILED | STORE_PART_LOCAL)) ||
-			((part.state & STORE_PART_MADE) && !(part.state & STORE_PART_UPLOAD)) ||
-			must_wait(p, a, part.message))
+			((part.state & STORE_PART_MADE) && !(part.state & STORE_PART_UPLOAD)))
 			continue;
+		if (must_wait(p, a, part.message)) {
+			if (is_in_batch(p, a->number, part.message))
+				return false;
+			continue;
+		}
 		if (p->count == 0) {
 			p->kind = kind_of(a, &part);
 			p->first.number = a->number;
-		} else if (kind_of(a, &part) != p->kind || p->count >= p->kind->works_max) {
+		} else if (kind_of(a, &part) != p->kind || p->count >= p->kind->works_max ||
+			(is_of_one_mailbox(p->kind) && mailbox_of(p, part.message) != p->works[0].mailbox)) {
 			return false;
 		}
 		add_part(p, a, &part);
@@ -291,13 +327,14 @@ static void begin_batch(struct push *p, const struct store_action *a)
 
 	p->begun = true;
 	store_action_get(s->store, a->number, &p->first);
-	p->box = box_by_id(s, a->mailbox);
+	p->box = box_by_id(s, is_of_one_mailbox(p->kind) && p->works[0].mailbox ? p->works[0].mailbox : a->mailbox);
 	p->to = box_by_id(s, a->verb == QUEUE_APPEND ? a->mailbox : a->to);
 	p->row = 0;
 	p->row_sent = p->missing = p->created = false;
 	p->rounds = 0;
-	p->uidnext = 0;
-	p->uidvalidity = 0;
+	/* What was noted before it was sent counts, also where the copy is there and the source is still to go. */
+	p->uidnext = p->first.state == STORE_ACTION_INTENT ? p->first.uidnext : 0;
+	p->uidvalidity = p->first.state == STORE_ACTION_INTENT ? p->first.uidvalidity : 0;
 	uids_clear(&p->others);
 }
 
@@ -392,8 +429,11 @@ static void finish(struct push *p)
 		return;
 	point("push.agreed");
 	s->failures = 0; /* it moves */
-	if (p->kind == &push_look)
-		p->after = p->first.number - 1; /* what was not done has its turn now */
+	if (p->kind == &push_look || p->again) {
+		p->after = p->first.number - 1; /* what was not done, or is to be uploaded instead, has its turn now */
+		p->part_action = 0;
+	}
+	p->again = false;
 	if (p->relist)
 		p->state = PUSH_OVER;
 	clear_works(p);
@@ -417,6 +457,7 @@ static void finish_lost(struct push *p)
 		touch(p);
 		if (!batch_begin(s))
 			return;
+		push_keep_others(p);
 		push_note_lost(p);
 		push_agree(p);
 		if (!batch_end(s))

@@ -15,11 +15,15 @@
 static void note_intent(struct push *p, uint64_t number)
 {
 	struct store_action a;
+	uint32_t *to;
 
 	store_action_init(&a);
 	if (store_action_get(p->sync->store, number, &a)) {
-		/* A second one must not raise what was told before the first. */
-		if (a.state != STORE_ACTION_INTENT) {
+		to = a.verb == QUEUE_APPEND ? &a.mailbox : a.verb == QUEUE_COPY || a.verb == QUEUE_MOVE ? &a.to : NULL;
+		/* A second one must not raise what was told before the first, but of another mailbox (R12: use). */
+		if (a.state != STORE_ACTION_INTENT || (to && p->to && *to != p->to->rec.id)) {
+			if (to && p->to)
+				*to = p->to->rec.id;
 			a.uidvalidity = p->uidvalidity;
 			a.uidnext = p->uidnext;
 			a.since = p->sync->now;
@@ -224,6 +228,10 @@ static void agree_gone(struct push *p, const struct work *w, struct store_messag
 	}
 	/* The pull will find out whether it is really gone: its record stays until then, its actions do not. */
 	settle_gone(s, m);
+	p->again = p->again || s->account->on_message_gone == CONF_GONE_UPLOAD;
+	if (s->account->on_message_gone == CONF_GONE_ABORT &&
+		(p->first.verb == QUEUE_COPY || p->first.verb == QUEUE_MOVE))
+		p->stop = true;
 	if (box) {
 		box->rec.state |= STORE_MAILBOX_SUSPECT;
 		box->rec_changed = true;
@@ -267,7 +275,8 @@ static void agree_work(struct push *p, const struct work *w)
 	store_message_release(&m);
 }
 
-/* An action whose works are answered, or were not sent, has no intent any more. */
+/* An action whose works are answered, or were not sent, has no intent any more. One whose copies still have their
+ * sources does: the copies lie above its UIDNEXT. */
 static void agree_action(struct push *p, uint64_t number, bool open, const struct work *unknown)
 {
 	struct store_action a;
@@ -277,9 +286,13 @@ static void agree_action(struct push *p, uint64_t number, bool open, const struc
 		return;
 	}
 	store_action_init(&a);
-	if (!open && store_action_get(p->sync->store, number, &a) && a.state == STORE_ACTION_INTENT) {
-		a.state = STORE_ACTION_WAITING;
-		settle_forget_intent(&a);
+	if (store_action_get(p->sync->store, number, &a) && a.state == STORE_ACTION_INTENT) {
+		if (!open) {
+			a.state = STORE_ACTION_WAITING;
+			settle_forget_intent(&a);
+		} else if (uids_is_empty(&p->others) && uids_is_empty(&p->first.others)) {
+			uids_clear(&a.others); /* they have their marks again */
+		}
 		store_action_put(p->sync->store, &a);
 	}
 	store_action_release(&a);
@@ -305,7 +318,7 @@ void push_agree(struct push *p)
 		bool open = false;
 		for (; i < p->count && p->works[i].action == number; i++) {
 			const struct work *w = &p->works[i];
-			open = open || (w->outcome == WORK_OPEN && w->sent);
+			open = open || w->outcome == WORK_COPIED || (w->outcome == WORK_OPEN && w->sent);
 			if (w->outcome == WORK_UNKNOWN)
 				unknown = w;
 		}

@@ -86,9 +86,11 @@ static void send_leave(struct push *p)
 
 /* seen: what does the user not know of? */
 
+/* What is not there, or holds no mail, needs no look: DELETE will tell. */
 static bool due_seen(struct push *p)
 {
-	return is_verb(p, QUEUE_DELETE) && !(p->first.options & FOLD_FORCE);
+	return is_verb(p, QUEUE_DELETE) && !(p->first.options & FOLD_FORCE) &&
+	       (p->box->listed || !p->sync->listed) && !(p->box->rec.state & STORE_MAILBOX_NOSELECT);
 }
 
 static void send_seen(struct push *p)
@@ -98,25 +100,25 @@ static void send_seen(struct push *p)
 	push_send_status(p);
 }
 
-/* What cannot be learnt of it is no reason to delete it. */
+static bool fail_other(struct push *p, uint64_t uidvalidity)
+{
+	if (p->first.uidvalidity == 0 || p->first.uidvalidity == uidvalidity)
+		return false;
+	push_fail_work(the_work(p), "it is another mailbox than the one that was seen when this was queued");
+	return true;
+}
+
 static void recv_seen(struct push *p)
 {
-	const struct plan_told *told = &p->box->told;
-	struct work *w = the_work(p);
+	const uint32_t both = IMAP_HAS_UIDNEXT | IMAP_HAS_UIDVALIDITY;
+	struct plan_told *told = &p->box->told;
 
-	p->suspects = false;
-	if (p->refused) {
-		if (p->box->listed && p->code != IMAP_NONEXISTENT)
-			push_fail_work(w, "the server does not tell what is in it: %s", push_words(p));
-		return;
-	}
 	if ((told->items & IMAP_HAS_MESSAGES) && told->messages == 0)
-		return;
-	if (!(told->items & IMAP_HAS_UIDVALIDITY) || told->uidvalidity != p->first.uidvalidity)
-		push_fail_work(w, "it is another mailbox than the one that was seen when this was queued");
+		p->suspects = false;
+	else if ((told->items & both) != both || p->first.uidvalidity == 0)
+		p->suspects = true; /* refused, or not told (Q89): it is looked at */
 	else
-		p->suspects = !(told->items & IMAP_HAS_UIDNEXT) || p->first.uidnext == 0 ||
-			told->uidnext > p->first.uidnext;
+		p->suspects = !fail_other(p, told->uidvalidity) && told->uidnext > p->first.uidnext;
 }
 
 static bool due_new(struct push *p)
@@ -137,13 +139,22 @@ static void send_new(struct push *p)
 
 static void recv_new(struct push *p)
 {
+	struct stay *t = p->stay;
 	struct store_message m;
 
-	if (p->refused || !p->stay->ok)
-		push_fail_work(the_work(p), "it has grown, and what is new cannot be looked at: %s", push_words(p));
+	if (!t->ok && !t->nonexistent) {
+		push_fail_work(the_work(p), "nobody knows what is in it, since it cannot be opened: %s", t->refusal);
+		return;
+	}
+	if (t->ok && fail_other(p, t->uidvalidity))
+		return;
+	if (t->ok && p->refused) {
+		push_fail_work(the_work(p), "nobody knows what is in it, since it cannot be looked at: %s", push_words(p));
+		return;
+	}
 	store_message_init(&m);
-	for (size_t i = 0; p->stay->ok && i < p->stay->seen_count; i++) {
-		uint32_t uid = p->stay->seen[i].uid;
+	for (size_t i = 0; t->ok && i < t->seen_count; i++) {
+		uint32_t uid = t->seen[i].uid;
 		if (uid >= p->first.uidnext && !(store_message_by_uid(p->sync->store, p->box->rec.id, uid, &m) &&
 			(m.state & STORE_OURS)))
 			push_fail_work(the_work(p), "new mail is there that was not seen when this was queued; "

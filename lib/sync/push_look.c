@@ -86,13 +86,17 @@ static enum likeness compare(struct push *p, const struct store_message *m, cons
 	bool date = (seen->items & IMAP_HAS_DATE) && seen->date == m->date;
 	struct store_body_info info;
 	const uint8_t *hash;
+	uint8_t id[16];
+	bool known = match_known_id(p->sync, m, id);
 
-	if (has_id(m->message_id) && seen->has_id && has_id(seen->message_id)) {
-		if (memcmp(m->message_id, seen->message_id, 16) == 0)
+	if (known && seen->has_id && has_id(seen->message_id)) {
+		if (memcmp(id, seen->message_id, 16) == 0)
 			return size || date ? SAME : PERHAPS;
 		return size && date ? PERHAPS : OTHER; /* rewritten (Q38, Q73)? */
 	}
-	if (has_id(m->message_id) != (seen->has_id && has_id(seen->message_id)))
+	if (!known && !m->body)
+		return size && date ? SAME : OTHER; /* a copy of what the server has; its descriptor is all we know */
+	if (known != (seen->has_id && has_id(seen->message_id)))
 		return size && date ? PERHAPS : OTHER;
 	if (!size)
 		return OTHER;
@@ -150,7 +154,10 @@ struct sink *push_look_sink(struct push *p, uint32_t uid)
 
 static bool lacks_id(const struct push *p, const struct work *w, struct store_message *m)
 {
-	return store_message_get(p->sync->store, w->made ? w->made : w->message, m) && !has_id(m->message_id);
+	uint8_t id[16];
+
+	return store_message_get(p->sync->store, w->made ? w->made : w->message, m) &&
+	       !match_known_id(p->sync, m, id);
 }
 
 /* Those that could be one of ours, were it for their size. */
@@ -257,12 +264,17 @@ static bool is_move_open(struct push *p)
 
 static void recv_begin(struct push *p)
 {
-	p->uidnext = p->first.uidnext;
-	p->uidvalidity = p->first.uidvalidity;
+	struct store_action a;
+
 	p->rounds = 0;
 	p->seen_uidnext = 0;
-	for (size_t i = 0; i < p->count; i++)
+	store_action_init(&a);
+	for (size_t i = 0; i < p->count; i++) {
 		p->works[i].sent = true; /* it stays an intent until it is known */
+		if (store_action_get(p->sync->store, p->works[i].action, &a))
+			uids_add_all(&p->first.others, &a.others);
+	}
+	store_action_release(&a);
 }
 
 /* What is still where it was has not moved. Works by UIDs, so it is asked first. */
@@ -418,6 +430,8 @@ static void recv_judge(struct push *p)
 
 static const struct push_row rows[] = {
 	{ "begin", NULL, NULL, recv_begin },
+	{ "recover", push_recover_due, push_recover_send, push_recover_judge },
+	{ "give back", push_recover_due, push_recover_mark, push_recover_done },
 	{ "source", is_move_open, send_source, recv_source },
 	{ "look", due_open, push_look_send, recv_look },
 	{ "bodies", due_bodies, send_bodies, recv_bodies },

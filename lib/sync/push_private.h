@@ -125,6 +125,7 @@ struct push {
 	bool created;              /* and was made, once */
 	unsigned commands;
 	bool was_listed, suspects; /* a mailbox to be made; one to be deleted that has grown */
+	bool again;                /* a body is to be uploaded in place of a message that is gone */
 	bool relist;               /* a mailbox was renamed: LIST must come before the next batch */
 	bool no_move;              /* it is offered and refused (Q35) */
 	bool refused;              /* the last command was answered NO or BAD */
@@ -212,6 +213,8 @@ bool push_again_due(struct push *p);
 void push_again_judge(struct push *p);
 void push_expunge_send(struct push *p);
 void push_expunge_judge(struct push *p);
+/* Before a loss is agreed: while the others wait for their marks the action stays, done or not. */
+void push_keep_others(struct push *p);
 bool push_restore_due(struct push *p);
 void push_restore_send(struct push *p);
 void push_restore_done(struct push *p);

@@ -296,6 +296,20 @@ void push_expunge_judge(struct push *p)
 		keep(p, push_words(p));
 }
 
+/* Its record is the only place where they are known. */
+void push_keep_others(struct push *p)
+{
+	if (uids_is_empty(&p->others) && uids_is_empty(&p->first.others))
+		return;
+	for (size_t i = 0; i < p->count; i++) {
+		struct work *w = &p->works[i];
+		if (w->outcome != WORK_DONE && w->outcome != WORK_FAILED)
+			continue;
+		w->outcome = p->first.verb == QUEUE_MOVE && p->kind != &push_look ? WORK_COPIED : WORK_OPEN;
+		w->sent = true;
+	}
+}
+
 bool push_restore_due(struct push *p)
 {
 	return !uids_is_empty(&p->others);

@@ -28,6 +28,8 @@ static void apply(struct shown *w, const struct store_message *m, const struct s
 	case QUEUE_MOVE:
 		apply_flags(&w->flags, a);
 		w->mailbox = a->to;
+		if (m->state & STORE_HERE)
+			w->visible = true; /* its body goes up, since the message is gone (R12) */
 		break;
 	case QUEUE_APPEND:
 		w->visible = true;

@@ -1,0 +1,88 @@
+#!/usr/bin/python3
+"""A replay of many actions that is killed at each crash point is finished by the next runs: nothing is lost,
+nothing is there twice, nothing is done twice (R8 to R11). SOAK=1 kills at every pass of every point; LIMIT=N at no
+more than N for each world."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from replay import *
+
+LIMIT = int(os.environ.get("LIMIT") or (1000000 if SOAK else 0))
+server = replay_dovecot()
+kills = runs = 0
+
+
+def passes(world, *args):
+	"""The points that a run passes, each time."""
+	attempt = world.attempt("passes")
+	path = attempt.dir + "/passes"
+	run = attempt.account.sync(*args, MAILTIDE_PASSES=path)
+	is_((run.returncode, run.stderr), (0, ""), "an undisturbed run")
+	found = attempt.finish()
+	ok(not found, "ends as the model says", "\n".join(found))
+	return read(path).decode().split()
+
+
+def kill(world):
+	def die(worker, point):
+		attempt = world.attempt(worker)
+		for one in point.split(" "):	# the run after it, too
+			run = attempt.account.sync(point=one)
+			if run.returncode not in (0, -signal.SIGKILL):
+				return ["the killed run: status %d, %r" % (run.returncode, run.stderr)]
+			attempt.again()
+		return attempt.finish()
+	return die
+
+
+def chosen(names, limit):
+	"""Of each point its first pass, its second, one in the middle and the last; then, spread evenly, others."""
+	count = collections.Counter(names)
+	some = []
+	for name, n in count.items():
+		some += ["%s:%d" % (name, i) for i in sorted({1, 2, n // 2 + 1, n}) if i <= n]
+	every = ["*:%d" % (i + 1) for i in range(len(names))]
+	step = 7 if len(every) % 7 else 11
+	every = [every[i * step % len(every)] for i in range(len(every))]
+	if limit < len(some):
+		random.shuffle(some)
+	return (some + every)[:limit]
+
+
+def kill_all(what, world, limit, again=4):
+	global kills
+	names = passes(world)
+	diag("%s: %d actions, %d passes of %d points" % (what, len(world.lines), len(names), len(set(names))))
+	cases = chosen(names, limit)
+	# Killed, and the run after that, too
+	cases += ["*:%d *:%d" % (random.randrange(1, len(names)), random.randrange(1, 60)) for _ in range(again)]
+	for case, found in in_parallel(cases, kill(world)):
+		kills += len(case.split(" "))
+		ok(not found, "%s: killed at %s" % (what, case), "\n".join(found))
+	return set(names)
+
+
+seed = int(os.environ.get("SEED") or 1)
+random.seed(seed)
+worlds = [
+	("full", dict(actions=40), []),
+	("no UIDPLUS, no MOVE", dict(actions=40), ["--drop", "UIDPLUS,MOVE"]),
+	("no MULTIAPPEND, no LITERAL+", dict(actions=40), ["--drop", "MULTIAPPEND,LITERAL+"]),
+	("no CONDSTORE, no QRESYNC", dict(actions=40), ["--drop", "CONDSTORE,QRESYNC"]),
+	("bare", dict(actions=40), ["--keep", "IMAP4rev1"]),
+	("200 actions", dict(actions=200), []),
+]
+wanted = os.environ.get("WORLD")
+for n, (what, options, down) in enumerate(worlds):
+	if wanted and wanted not in what:
+		continue
+	world = World(server, seed + n, **options)
+	if down:
+		process, world.port = serve(LIB + "/imapdown.py", *down, server.port)
+	kill_all(what, world, LIMIT or (8 if n == 5 else 14))
+	if down:
+		process.kill()
+		is_(read(process.errors).decode(), "", "%s: nothing is used that is not offered" % what)
+diag("%d kills" % kills)
+done_testing()
