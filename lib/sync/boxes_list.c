@@ -117,8 +117,10 @@ void boxes_ask(struct sync *s)
 
 	boxes_load(s);
 	renames_forget(s);
-	for (struct box *box = s->boxes; box; box = box->next)
+	for (struct box *box = s->boxes; box; box = box->next) {
 		box->listed = box->nonexistent = false;
+		box->told.items = 0; /* told by another connection, or before we changed something */
+	}
 	s->list_unanswered = 1;
 	s->status_unanswered = 0; /* of a connection that was lost */
 	s->listed = false;

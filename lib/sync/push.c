@@ -22,6 +22,8 @@
 
 #define VAIN_STEPS 16 /* so far ahead an expunge is looked for; no further, or it costs more than it saves */
 
+#define HASTE_MAX 3 /* batches in a row that the server was too busy for */
+
 /* Rows */
 
 void push_go(struct push *p, const char *row)
@@ -39,27 +41,33 @@ void push_end(struct push *p)
 	p->going = true;
 }
 
-void push_answered(struct push *p, const struct imap_resp *tagged)
+bool push_answered(struct push *p, const struct imap_resp *tagged)
 {
 	struct sync *s = p->sync;
+	enum throttle_verdict verdict = THROTTLE_GO_ON;
 	bool about_mail = tagged->cond.code == IMAP_OVERQUOTA || tagged->cond.code == IMAP_LIMIT ||
 			  tagged->cond.code == IMAP_TOOBIG;
 
 	p->unanswered--;
+	account_mark(s);
 	if (!about_mail)
-		throttle_answer(s, tagged);
+		verdict = throttle_answer(s, tagged);
+	if (verdict != THROTTLE_GO_ON) {
+		p->hasty = true;
+		return false;
+	}
 	if (tagged->cond.cond != IMAP_OK) {
 		p->refused = true;
 		p->code = tagged->cond.code;
 		snprintf(p->words, sizeof p->words, "%.*s", (int)tagged->cond.text.len,
 			tagged->cond.text.data);
 	}
-	account_mark(s);
+	return true;
 }
 
 static void on_answer(void *arg, const struct imap_resp *tagged)
 {
-	push_answered(arg, tagged);
+	(void)push_answered(arg, tagged);
 }
 
 struct imap_cmd *push_command_to(struct push *p, enum imap_cmd_kind kind,
@@ -439,6 +447,26 @@ static void finish(struct push *p)
 	clear_works(p);
 }
 
+/* The server has asked to slow down (Q19): what it refused then is not refused. The batch ends as far as it got, and
+ * begins anew with the rest, at the pace that throttle.c allows; but not for ever. */
+static void finish_hasty(struct push *p)
+{
+	bool keeps = !uids_is_empty(&p->others) || !uids_is_empty(&p->first.others);
+
+	push_keep_others(p);
+	for (size_t i = 0; i < p->count && !keeps && p->kind != &push_look; i++)
+		if (p->works[i].outcome == WORK_OPEN)
+			p->works[i].outcome = WORK_LATER;
+	p->hasty = false;
+	p->again = true;
+	finish(p);
+	if (++p->haste > HASTE_MAX && !p->sync->failed) {
+		account_note(p->sync, SYNC_FAILURE, NULL,
+			"the server keeps asking to slow down: what is queued waits for the next run");
+		p->state = PUSH_OVER;
+	}
+}
+
 /* Nothing is known of what was not answered. */
 static void finish_lost(struct push *p)
 {
@@ -458,7 +486,9 @@ static void finish_lost(struct push *p)
 		if (!batch_begin(s))
 			return;
 		push_keep_others(p);
-		push_note_lost(p);
+		if (!p->hasty)
+			push_note_lost(p);
+		p->hasty = false;
 		push_agree(p);
 		if (!batch_end(s))
 			return;
@@ -474,6 +504,7 @@ static bool work(struct push *p)
 
 	if (!row->name) {
 		finish(p);
+		p->haste = 0;
 		return true;
 	}
 	if (!p->row_sent) {
@@ -492,6 +523,10 @@ static bool work(struct push *p)
 		return false;
 	log_line(LOG_MOVES, p->kind->name, "recv %s", row->name);
 	p->row_sent = p->going = false;
+	if (p->hasty) {
+		finish_hasty(p);
+		return true;
+	}
 	if (row->recv)
 		row->recv(p);
 	if (!p->going)

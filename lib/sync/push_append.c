@@ -214,13 +214,13 @@ static void on_appended(void *arg, const struct imap_resp *tagged)
 {
 	struct append_ask *ask = arg;
 
-	if (tagged->cond.cond == IMAP_OK)
-		take_uids(ask->push, ask, tagged);
-	else
-		take_refusal(ask->push, ask, tagged);
 	/* A guess is judged by the next connection, for which this row waits (push_note_lost). */
-	if (!tagged->cond.guessed)
-		push_answered(ask->push, tagged);
+	bool means = tagged->cond.guessed || push_answered(ask->push, tagged);
+
+	if (means && tagged->cond.cond == IMAP_OK)
+		take_uids(ask->push, ask, tagged);
+	else if (means)
+		take_refusal(ask->push, ask, tagged);
 	free(ask);
 }
 

@@ -148,6 +148,10 @@ static void recv_new(struct push *p)
 	}
 	if (t->ok && fail_other(p, t->uidvalidity))
 		return;
+	if (t->ok && p->refused) {
+		push_fail_work(the_work(p), "nobody knows what is in it, since it cannot be looked at: %s", push_words(p));
+		return;
+	}
 	store_message_init(&m);
 	for (size_t i = 0; t->ok && i < t->seen_count; i++) {
 		uint32_t uid = t->seen[i].uid;

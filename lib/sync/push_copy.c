@@ -230,11 +230,12 @@ static void on_copied(void *arg, const struct imap_resp *tagged)
 		imap_uid_list_release(&t->from);
 		imap_uid_list_release(&t->to);
 	}
-	if (tagged->cond.cond == IMAP_OK)
+	bool means = push_answered(p, tagged);
+
+	if (means && tagged->cond.cond == IMAP_OK)
 		take_ok(ask, told);
-	else
+	else if (means)
 		take_refusal(ask, tagged);
-	push_answered(p, tagged);
 	imap_uid_list_release(&from);
 	imap_uid_list_release(&to);
 	uids_release(&ask->uids);

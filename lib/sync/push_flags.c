@@ -215,6 +215,8 @@ static void on_stored(void *arg, const struct imap_resp *tagged)
 	bool ok = tagged->cond.cond == IMAP_OK;
 
 	uids_init(&modified);
+	if (!push_answered(p, tagged))
+		goto out;
 	if (ask->conditional && imap_modified(tagged, &modified))
 		ok = true; /* MODIFIED may stand in a NO (R15) */
 	for (uint32_t uid = uids_next(&ask->uids, 1); uid; uid = uids_next(&ask->uids, uid + 1)) {
@@ -235,7 +237,7 @@ static void on_stored(void *arg, const struct imap_resp *tagged)
 			push_fail_work(w, "%.*s", (int)(tagged->cond.text.len < 300 ? tagged->cond.text.len : 300),
 				tagged->cond.text.data);
 	}
-	push_answered(p, tagged);
+out:
 	uids_release(&modified);
 	uids_release(&ask->uids);
 	free(ask);

@@ -116,6 +116,8 @@ struct push {
 	unsigned row;
 	bool row_sent, going;
 	unsigned unanswered;
+	bool hasty;        /* something was refused because the server is busy */
+	unsigned haste;    /* so many batches in a row */
 	struct box *box, *to;      /* of the batch, where there is one */
 	struct stay *stay, *ahead; /* where the batch works; opened in advance */
 	size_t group, group_end;   /* works of the mailbox in turn (flags) */
@@ -152,7 +154,8 @@ struct imap_cmd *push_command(struct push *p, enum imap_cmd_kind kind);
 /* The same with an answer of its own, after which push_answered is to be called. */
 struct imap_cmd *push_command_to(struct push *p, enum imap_cmd_kind kind,
 	void (*done)(void *arg, const struct imap_resp *tagged), void *arg);
-void push_answered(struct push *p, const struct imap_resp *tagged);
+/* False: the server was too busy, and the answer says nothing of what was asked for; the batch begins anew. */
+bool push_answered(struct push *p, const struct imap_resp *tagged);
 void push_send(struct push *p, struct imap_cmd *cmd);
 void push_fail_work(struct work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void push_fail_open(struct push *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

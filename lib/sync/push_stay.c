@@ -160,7 +160,7 @@ static void on_opened(void *arg, const struct imap_resp *tagged)
 	if (!ok)
 		snprintf(t->refusal, sizeof t->refusal, "%.*s", (int)tagged->cond.text.len,
 			tagged->cond.text.data);
-	push_answered(t->push, tagged);
+	(void)push_answered(t->push, tagged);
 }
 
 /* What a body is for: see push_look.c. */

@@ -11,7 +11,8 @@ clauses and quirks (Q29). Lines that begin with "#:" tell how it is run and what
 	#: mail 4 work\\r\\nX: y		a file "4" in that folder, as a mail: body "mail 4" below, or what follows
 	#: queue 2 flag INBOX 1 +\\Seen	added to the queue before the second run, all such lines together, as
 					`queue add work -` reads them; the commands of `before` come first
-	#: before 2 COMMAND		run by the shell before the second run, in the folder that holds mail/ and state/
+	#: before 2 COMMAND		run by the shell before the second run, in the folder that holds mail/, state/ and conf;
+					$MAILTIDE is the program
 	#: later 2 90			from the second run on the clock is so many seconds ahead
 	#: line 2 - - copy INBOX m1 to=x	after those, a line of a script, unchecked: words with \\t between them; "." is an
 					empty field, ${DIR} that folder, and escapes are as in bodies
@@ -236,7 +237,8 @@ class Test:
 
 	def sync(self, number):
 		if number in self.head.before:
-			subprocess.run(self.head.before[number], shell=True, cwd=self.dir, check=True)
+			subprocess.run(self.head.before[number], shell=True, cwd=self.dir, check=True,
+				env={**os.environ, "MAILTIDE": PROGRAM})
 		if number in self.head.queue:
 			self.add_to_queue(number, "".join(line + "\n" for line in self.head.queue[number]))
 		for line in self.head.lines.get(number, ()):
