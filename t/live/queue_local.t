@@ -1,0 +1,94 @@
+#!/usr/bin/python3
+"""The queue from the side of this machine: odd orders, lines of scripts, crashes while the Maildir follows, and what a
+pull does to messages that actions wait for."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from crash import *
+
+server = dovecot()
+users = 0
+
+
+class Case:
+	"""A user of its own, with n messages in INBOX and the mailboxes A and B, synced once."""
+
+	def __init__(self, n=1, port=None, **keys):
+		global users
+		users += 1
+		self.user = "local%d" % users
+		self.c = server_client(server, self.user)
+		for name in "A", "B":
+			self.c.create(name)
+		for i in range(n):
+			self.c.append("INBOX", mail(1000 * users + i), date="01-Feb-2020 10:00:00 +0000")
+		self.account = Account(port or server.port, user=self.user, **keys)
+		run = self.account.sync()
+		if run.returncode:
+			raise RuntimeError(run.stderr)
+		self.m = {uid: row.number for uid, row in self.account.ls("INBOX").items()}
+
+	def add(self, *words, status=0):
+		run = self.account.run("queue", "add", "work", *words)
+		if run.returncode != status:
+			raise RuntimeError("queue add %s: %d %s" % (words, run.returncode, run.stderr))
+		return run.stdout.strip()
+
+	def queue(self, *words):
+		return self.account.run("queue", *words)
+
+	def lines(self):
+		return self.account.run("queue", "work").stdout
+
+	def script(self, *lines):
+		"""Lines as a script adds them; fields with a blank between."""
+		with open(self.account.state + "/actions", "a") as f:
+			for line in lines:
+				f.write(line.replace(" ", "\t") + "\n")
+
+	def at_server(self, mailbox, *uids):
+		"""Somebody else expunges."""
+		self.c.select(mailbox)
+		self.c.store(",".join(map(str, uids)), "+FLAGS.SILENT", "\\Deleted")
+		self.c.cmd("EXPUNGE")
+		self.c.ok("UNSELECT")
+
+	def bodies(self, mailbox):
+		return sorted(m.sha256 for m in server_messages(self.c, mailbox).values())
+
+
+# BEGIN
+# Hidden and shown again, several times in one transaction, and killed after each projection: no file is lost, none
+# is left behind.
+
+HIDE = "- - expunge %s m1"
+
+
+def drop(*numbers):
+	return "- - drop   action=%s" % ",".join(map(str, numbers))
+
+
+for name, files, lines in (
+	("hidden and shown twice", 1, [HIDE % "INBOX", drop(2), HIDE % "INBOX", drop(4)]),
+	("three times", 1, [HIDE % "INBOX", drop(2), HIDE % "INBOX", drop(4), HIDE % "INBOX", drop(6)]),
+	("moved, hidden, shown", 1, ["- - move INBOX m1 to=A", HIDE % "A", drop(3)]),
+	("moved, hidden, both dropped", 1, ["- - move INBOX m1 to=A", HIDE % "A", drop(3), drop(2)]),
+	("moved, hidden, the move dropped", 1, ["- - move INBOX m1 to=A", HIDE % "A", drop(2)]),
+	("moved, hidden, shown, moved", 1, ["- - move INBOX m1 to=A", HIDE % "A", drop(3), "- - move A m1 to=B"]),
+	("hidden, shown, moved, hidden", 0, [HIDE % "INBOX", drop(2), "- - move INBOX m1 to=A", HIDE % "A"])):
+	found, n, killed = [], 0, True
+	while killed and n < 20:
+		n += 1
+		k = Case()
+		k.add("flag", "INBOX", "1", "+\\Seen")
+		k.script(*lines)
+		run = k.account.run("queue", "add", "work", "create", "X",
+			env={**os.environ, "MAILTIDE_POINT": "sync.after-projection:%d" % n})
+		killed = run.returncode < 0
+		k.add("create", "Y")
+		check = k.account.run("check", "work")
+		if check.returncode or len(k.account.files()) != files:
+			found.append("%d: %s %s" % (n, k.account.files(), check.stdout))
+	ok(not found and n > 1, "%s: %d projections" % (name, n - 1), "\n".join(found))
+
