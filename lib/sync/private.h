@@ -467,6 +467,8 @@ bool match_some(struct box *box, unsigned *limit);
 void show_update(struct sync *s, struct store_message *m);
 /* What is shown already: as wanted, without a look at what is pending where there is a file. */
 void show_now(struct store *store, const struct store_message *m, struct shown *w);
+/* What an action does to flags. */
+void show_flags(struct mail_flags *flags, const struct store_action *a);
 /* show_update after one more action, the last one so far, without a look at the earlier ones. */
 void show_added(struct sync *s, struct store_message *m, const struct store_action *a);
 /* show_update for a message of the store, which is put. */

@@ -230,7 +230,7 @@ static void unmake(struct sync *s, uint64_t action, uint64_t message, const char
 static void drop_part(struct sync *s, const struct store_action *a, const struct store_part *p)
 {
 	store_part_delete(s->store, a->number, p->message);
-	if (a->verb == QUEUE_APPEND || (p->state & STORE_PART_MADE)) {
+	if (a->verb == QUEUE_APPEND || (p->state & (STORE_PART_MADE | STORE_PART_UPLOAD))) {
 		unmake(s, a->number, p->message, "was dropped");
 		return;
 	}
@@ -302,6 +302,8 @@ static void part_of_gone(struct sync *s, struct store_message *m, const struct s
 
 	if (a->verb != QUEUE_COPY && a->verb != QUEUE_MOVE) {
 		store_part_delete(s->store, a->number, m->number);
+		if (a->verb == QUEUE_FLAG)
+			show_flags(&m->flags, a); /* what is uploaded for a later move has it */
 		return;
 	}
 	if (policy == CONF_GONE_ABORT) {
@@ -347,6 +349,8 @@ bool settle_gone(struct sync *s, struct store_message *m)
 	bool keep = false, kept = false;
 	uint32_t to = 0;
 
+	if (s->options.dry_run)
+		return false;
 	store_action_init(&a);
 	while (store_pending_next(s->store, m->number, action, &action)) {
 		if (!store_action_get(s->store, action, &a) ||
@@ -371,6 +375,8 @@ void settle_reset(struct sync *s, const struct store_message *m, const char *mai
 	struct store_part p;
 	char reason[200];
 
+	if (s->options.dry_run)
+		return;
 	snprintf(reason, sizeof reason,
 		"UIDVALIDITY of %.60s changed: the UID is another message's now; retry it after the next sync",
 		mailbox);

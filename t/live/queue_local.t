@@ -92,3 +92,37 @@ for name, files, lines in (
 			found.append("%d: %s %s" % (n, k.account.files(), check.stdout))
 	ok(not found and n > 1, "%s: %d projections" % (name, n - 1), "\n".join(found))
 
+# on-message-gone = "upload": what will be uploaded is shown until then, with the flags that waited before the move.
+
+k = Case(2, on_message_gone="upload")
+k.add("flag", "INBOX", "1", "+\\Flagged")
+k.add("move", "INBOX", "1", "A")
+k.at_server("INBOX", 1)
+is_(k.account.sync("--pull").returncode, 0, "upload: only pulled, the message is gone")
+is_([p.rpartition("/mail/")[2].split("/")[0] + file_letters(p) for p in k.account.files()], ["AF", "INBOX"],
+	"upload: the file stays")
+k.account.syncs("upload: sync")
+is_([m.flags for m in server_messages(k.c, "A").values()], [{"\\Flagged"}], "upload: it is there, flagged")
+same(k.account, k.c, "upload: both sides are equal")
+k = Case(2, on_message_gone="upload")
+k.add("move", "INBOX", "1", "A")
+k.at_server("INBOX", 1)
+k.account.sync("--pull")
+is_(k.queue("drop", "work", "1").returncode, 0, "upload: dropped")
+k.account.syncs("upload: then a sync")
+same(k.account, k.c, "upload: what was dropped is gone here, too")
+is_(k.account.run("ls", "work", "A").stdout, "", "upload: nothing is left of it")
+
+# A dry run tells what the server says, and is no news of actions.
+
+for policy in "abort", "skip", "upload":
+	for verb in ["move", "INBOX", "1", "A"], ["copy", "INBOX", "1", "A"], ["expunge", "INBOX", "1"]:
+		k = Case(2, on_message_gone=policy)
+		k.add(*verb)
+		k.at_server("INBOX", 1)
+		before, store = k.account.snapshot(), sha256(read(k.account.state + "/store/data.mdb"))
+		run = k.account.sync("--dry-run")
+		is_((run.returncode, run.stderr), (0, ""), "dry run: %s, %s" % (verb[0], policy))
+		is_((k.account.snapshot() == before, sha256(read(k.account.state + "/store/data.mdb"))), (True, store),
+			"dry run: nothing is written")
+
