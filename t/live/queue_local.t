@@ -126,3 +126,23 @@ for policy in "abort", "skip", "upload":
 		is_((k.account.snapshot() == before, sha256(read(k.account.state + "/store/data.mdb"))), (True, store),
 			"dry run: nothing is written")
 
+# A line that cannot be read, or not by this version, is held, and stays so when it is tried again.
+
+k = Case()
+k.add("flag", "INBOX", "1", "+\\Seen")
+k.script("- - fl%zzag INBOX m1", "- - dance INBOX m1", "7 - flag INBOX m1", "- - flag Nowhere m1 add=\\Seen")
+k.add("flag", "INBOX", "1", "+\\Flagged")
+held = re.findall(r"(?m)^(\d+)\theld\t", k.lines())
+is_(len(held), 2, "held: two lines")
+is_(k.queue("retry", "work").returncode, 0, "held: retried")
+k.account.syncs("held: a sync")
+is_(re.findall(r"(?m)^(\d+)\theld\t", k.lines()), held, "held: they still are")
+is_(len(re.findall(r"(?m)^\d+\tfailed\t", k.lines())), 2, "held: what did not fit still does not")
+like(read(k.account.state + "/actions").decode(), r"fl%zzag\t(.*\n)+.*dance\t", "held: their lines are in the file")
+with open(k.account.state + "/actions") as f:
+	text = f.read().replace("fl%zzag", "flag").replace("INBOX\tm1\n", "INBOX\tm1\tadd=\\Answered\n")
+write(k.account.state + "/actions", text)
+k.queue("retry", "work", *held)
+k.account.syncs("held: mended by hand")
+is_(k.account.ls("INBOX")[1].flags, {"\\Answered", "\\Flagged", "\\Seen"}, "held: then it is done")
+
