@@ -489,11 +489,13 @@ void settle_fail_mailbox(struct sync *s, uint32_t mailbox, uint64_t action);
 /* R10: done or not, nobody can tell. */
 void settle_unknown(struct sync *s, uint64_t action, const char *reason);
 void settle_drop(struct sync *s, uint64_t action);
-/* Waits again, and those that failed because of it. */
+/* Waits again, with what it failed for, and with those that failed because of that. */
 void settle_rearm(struct sync *s, uint64_t action);
 void settle_forget_intent(struct store_action *a);
 /* The message is gone from the server. True: it is kept here, to be uploaded; the record is put. */
 bool settle_gone(struct sync *s, struct store_message *m);
+/* The same for an action that had failed when its message went, and is tried again: the record is gone, too. */
+void settle_missing(struct sync *s, uint64_t action, uint64_t message);
 /* Its UID went with its UIDVALIDITY (S2). */
 void settle_reset(struct sync *s, const struct store_message *m, const char *mailbox);
 

@@ -146,3 +146,74 @@ k.queue("retry", "work", *held)
 k.account.syncs("held: mended by hand")
 is_(k.account.ls("INBOX")[1].flags, {"\\Answered", "\\Flagged", "\\Seen"}, "held: then it is done")
 
+# Many actions on one message, each of which needs the one before.
+
+k = Case()
+k.add("move", "INBOX", "1", "A")
+k.script(*[("- - move A m1 to=INBOX", "- - move INBOX m1 to=A")[i % 2] for i in range(20000)])
+k.add("create", "X")
+run = k.account.run("queue", "drop", "work", "1")
+is_(run.returncode, 0, "20,000 moves of one message: the first one is dropped")
+like(k.lines(), r"^2\tfailed\t.*action 1, which it needs, was dropped\n3\tfailed\t.*action 2, which it needs, failed\n",
+	"the others fail by name")
+is_([os.path.dirname(p) for p in k.account.files()], [k.account.maildir + "/INBOX/new"], "the file is where it was")
+run = k.account.run("queue", "retry", "work", "20001")
+is_(run.returncode, 0, "the last one is tried again")
+like(run.stderr, r"action 20001 is not tried again: what it needs was dropped", "which is told to be in vain")
+
+# What failed for another one is tried again with that one.
+
+k = Case(on_missing_mailbox="abort")
+k.add("move", "INBOX", "1", "A")
+k.add("flag", "A", "m1", "+\\Flagged")
+k.add("move", "A", "m1", "B")
+k.c.delete("A")
+is_(k.account.sync().returncode, 1, "a move fails, and two with it")
+k.c.create("A")
+is_(k.queue("retry", "work", "3").returncode, 0, "the last one is tried again")
+k.account.syncs("sync: all are done")
+is_((k.lines(), [m.flags for m in server_messages(k.c, "B").values()]), ("", [{"\\Flagged"}]), "all of them")
+same(k.account, k.c, "both sides are equal")
+
+# What had failed, and is tried again when its message is gone from the server.
+
+for verb in "copy", "move":
+	for policy in "skip", "abort", "upload":
+		what = "%s that failed, %s" % (verb, policy)
+		k = Case(on_missing_mailbox="abort", on_message_gone=policy)
+		k.add(verb, "INBOX", "1", "A")
+		body = k.bodies("INBOX")
+		k.c.delete("A")
+		is_(k.account.sync().returncode, 1, what + ": it fails")
+		k.at_server("INBOX", 1)
+		k.account.sync()
+		k.c.create("A")
+		k.queue("retry", "work")
+		run = k.account.sync()
+		if policy == "abort":
+			is_((run.returncode, "the message is gone from the server" in run.stderr), (1, True), what + ": fails again")
+			like(k.lines(), r"^1\tfailed\t", what + ": and stays")
+			k.queue("drop", "work", "1")
+		elif policy == "upload" and verb == "copy":
+			is_((k.lines(), k.bodies("A")), ("", body), what + ": uploaded")
+		else:
+			like(run.stderr, r"message m1 is gone from the server, and left out", what + ": told")
+			is_(k.lines(), "", what + ": it is out of the queue")
+		k.account.syncs(what + ": sync")
+		same(k.account, k.c, what + ": both sides are equal")
+
+# An append that is edited makes another message; what was to be done to the first one is not taken for done.
+
+k = Case()
+write(k.account.dir + "/letter", "Subject: a letter\n\ntext\n")
+k.add("append", "A", k.account.dir + "/letter")
+k.add("flag", "A", "@1", "+\\Flagged")
+env = {name: value for name, value in os.environ.items() if name != "VISUAL"}
+run = k.account.run("queue", "edit", "work", env={**env, "EDITOR": "sed -i '/append/s/$/\\tflags=\\\\Draft/'"})
+is_(run.returncode, 0, "an append is edited")
+run = k.queue("retry", "work")
+like(run.stderr, r"action 2 is not tried again", "edited append: what needed it is told to be in vain")
+k.account.syncs("edited append: sync")
+is_([m.flags for m in server_messages(k.c, "A").values()], [{"\\Draft"}], "edited append: it is there")
+like(k.lines(), r"^2\tfailed\t", "edited append: the other one stays with its reason")
+
