@@ -217,3 +217,19 @@ k.account.syncs("edited append: sync")
 is_([m.flags for m in server_messages(k.c, "A").values()], [{"\\Draft"}], "edited append: it is there")
 like(k.lines(), r"^2\tfailed\t", "edited append: the other one stays with its reason")
 
+# A mailbox that is gone from the server, and is made anew by the queue, is one mailbox here.
+
+k = Case()
+k.c.append("A", mail(5))
+k.account.syncs("gone: a sync")
+k.c.delete("A")
+k.account.sync()
+k.account.sync()
+k.add("create", "A")
+k.add("move", "INBOX", "1", "A")
+is_(k.account.mailboxes().count("A"), 1, "gone: it is listed once")
+time.sleep(1.1)	# Dovecot's UIDVALIDITY is made of the time
+is_(k.account.sync().returncode, 0, "gone: it is made")
+k.account.syncs("gone: another sync")
+same(k.account, k.c, "gone: both sides are equal")
+
