@@ -233,6 +233,25 @@ static bool is_foreign(struct sync *s)
 	return foreign;
 }
 
+/* Once the user has taken them over (`queue retry`), no local number in them may be believed (fold_verbs.c). */
+static bool note_foreign(struct sync *s)
+{
+	uint64_t last = queue_next_number(s->queue) - 1;
+	struct buf text;
+
+	if (last <= number_of(s->store, "queue.foreign"))
+		return true;
+	buf_init(&text, 0);
+	buf_addf(&text, "%" PRIu64, last);
+	if (!batch_begin(s)) {
+		buf_release(&text);
+		return false;
+	}
+	store_put(s->store, "queue.foreign", buf_slice(&text));
+	buf_release(&text);
+	return batch_end(s);
+}
+
 static bool keep_line(void *arg, uint64_t number)
 {
 	struct sync *s = arg;
@@ -319,7 +338,8 @@ bool fold(struct sync *s)
 	boxes_load(s);
 	queue_used(s->queue, r.after);
 	if (is_foreign(s))
-		return true;
+		return note_foreign(s);
+	s->queue_foreign_to = number_of(s->store, "queue.foreign");
 	rc = read_line(s, &r);
 	if (rc == 1)
 		fold_names_load(s);

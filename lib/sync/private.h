@@ -149,6 +149,7 @@ struct sync {
 	struct queue *queue;    /* NULL in a dry run */
 	double queue_looked;    /* whether it has grown */
 	bool queue_foreign;     /* the file is of another store; told */
+	uint64_t queue_foreign_to; /* lines up to this number were made for another store, and taken over */
 	bool queue_settled;     /* lines may be left out of it now */
 	bool queue_fresh;       /* something may be replayed that could not be before */
 	unsigned push_rounds;

@@ -233,3 +233,25 @@ is_(k.account.sync().returncode, 0, "gone: it is made")
 k.account.syncs("gone: another sync")
 same(k.account, k.c, "gone: both sides are equal")
 
+# The store is lost, and the actions are taken over: a local number in them names another message now.
+
+k = Case(3)
+write(k.account.dir + "/letter", "Subject: a letter\n\ntext\n")
+k.add("append", "INBOX", k.account.dir + "/letter")
+k.add("expunge", "INBOX", "@1")
+k.add("flag", "INBOX", "2", "+\\Flagged")
+k.script("- - expunge INBOX m5")
+for n in 123, 124, 125:
+	k.c.append("INBOX", mail(n))
+shutil.rmtree(k.account.state + "/store")
+shutil.rmtree(k.account.maildir)
+k.account.syncs("store lost: a new one")
+is_(k.queue("retry", "work").returncode, 0, "store lost: the actions are taken over")
+run = k.account.sync()
+is_(sorted(server_messages(k.c, "INBOX")), [1, 2, 3, 4, 5, 6, 7], "store lost: nobody else's message is expunged")
+is_(re.findall(r"(?m)^(\d)\tfailed\t.*another store", k.lines()), ["2", "4"], "store lost: what cannot be told fails")
+is_(server_messages(k.c, "INBOX")[2].flags, {"\\Flagged"}, "store lost: what has a UID is done")
+k.add("expunge", "INBOX", "m4")
+k.account.syncs("store lost: a new action")
+is_(sorted(server_messages(k.c, "INBOX")), [1, 2, 3, 5, 6, 7], "store lost: that is done")
+
