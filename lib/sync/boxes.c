@@ -205,10 +205,29 @@ struct box *box_for(struct sync *s, const struct imap_resp *r)
 	return box;
 }
 
+/* A name that is known all the same: gone from the server, and to be made anew; or LIST has just told it. */
+static struct box *known_here(struct sync *s, const char *name)
+{
+	struct box *box = box_by_name(s, name);
+
+	if (!box || (box->fresh && !box->listed))
+		return NULL;
+	if (box->rec.state & STORE_MAILBOX_GONE)
+		box->rec.state = (box->rec.state & ~(uint32_t)(STORE_MAILBOX_GONE | STORE_MAILBOX_ABSENT)) |
+				 STORE_MAILBOX_HERE;
+	store_mailbox_put(s->store, &box->rec);
+	box->fresh = false;
+	return box;
+}
+
 struct box *box_here(struct sync *s, const char *name)
 {
-	struct box *box = box_new(s), *other = s->boxes;
+	struct box *box = known_here(s, name), *other = s->boxes;
 	struct buf wire;
+
+	if (box)
+		return box;
+	box = box_new(s);
 
 	buf_init(&wire, 0);
 	imap_name_encode(slice_of(name), false, &wire);

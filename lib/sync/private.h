@@ -157,6 +157,7 @@ struct sync {
 	struct queue *queue;    /* NULL in a dry run */
 	double queue_looked;    /* whether it has grown */
 	bool queue_foreign;     /* the file is of another store; told */
+	uint64_t queue_foreign_to; /* lines up to this number were made for another store, and taken over */
 	bool queue_settled;     /* lines may be left out of it now */
 	bool queue_fresh;       /* something may be replayed that could not be before */
 	unsigned push_rounds;
@@ -509,6 +510,8 @@ bool match_some(struct box *box, unsigned *limit);
 void show_update(struct sync *s, struct store_message *m);
 /* What is shown already: as wanted, without a look at what is pending where there is a file. */
 void show_now(struct store *store, const struct store_message *m, struct shown *w);
+/* What an action does to flags. */
+void show_flags(struct mail_flags *flags, const struct store_action *a);
 /* show_update after one more action, the last one so far, without a look at the earlier ones. */
 void show_added(struct sync *s, struct store_message *m, const struct store_action *a);
 /* show_update for a message of the store, which is put. */
@@ -529,11 +532,13 @@ void settle_fail_mailbox(struct sync *s, uint32_t mailbox, uint64_t action);
 /* R10: done or not, nobody can tell. */
 void settle_unknown(struct sync *s, uint64_t action, const char *reason);
 void settle_drop(struct sync *s, uint64_t action);
-/* Waits again, and those that failed because of it. */
+/* Waits again, with what it failed for, and with those that failed because of that. */
 void settle_rearm(struct sync *s, uint64_t action);
 void settle_forget_intent(struct store_action *a);
 /* The message is gone from the server. True: it is kept here, to be uploaded; the record is put. */
 bool settle_gone(struct sync *s, struct store_message *m);
+/* The same for an action that had failed when its message went, and is tried again: the record is gone, too. */
+void settle_missing(struct sync *s, uint64_t action, uint64_t message);
 /* Its UID went with its UIDVALIDITY (S2). */
 void settle_reset(struct sync *s, const struct store_message *m, const char *mailbox);
 

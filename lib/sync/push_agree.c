@@ -223,7 +223,7 @@ static void agree_gone(struct push *p, const struct work *w, struct store_messag
 	struct box *box = box_by_id(s, w->mailbox);
 
 	if (!known) {
-		store_part_delete(s->store, w->action, w->message);
+		settle_missing(s, w->action, w->message);
 		return;
 	}
 	/* The pull will find out whether it is really gone: its record stays until then, its actions do not. */
