@@ -594,6 +594,17 @@ static void haul_free(struct visit *v)
 	free(h);
 }
 
+/* What was wanted behind our back (`mailtide fetch`), once all that was asked for is filed: until then it is
+ * owed, too, and would come twice. */
+static void go_back(struct box *box)
+{
+	if (box->haul_again == 0 || !batch_is_done(box->sync))
+		return;
+	if (box->haul_again <= box->haul_after)
+		box->haul_after = box->haul_again - 1;
+	box->haul_again = 0;
+}
+
 struct box *haul_find(struct sync *s)
 {
 	uint32_t uid;
@@ -603,10 +614,11 @@ struct box *haul_find(struct sync *s)
 		if (!box->may_owe || box->hauling || box->rec.uidvalidity == 0 ||
 			box->state == BOX_LEFT || box->state == BOX_TO_PULL || !box->chosen)
 			continue;
+		go_back(box);
 		if (store_owed_next(s->store, box->rec.id, box->haul_after, &uid, &size))
 			return box;
 		/* A pull that goes on may bring more; its apply sets this again. */
-		box->may_owe = false;
+		box->may_owe = box->haul_again != 0;
 	}
 	return NULL;
 }
