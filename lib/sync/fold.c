@@ -358,15 +358,23 @@ bool fold(struct sync *s)
 	return rc == 0 && !s->failed;
 }
 
+bool fold_if_grown(struct sync *s)
+{
+	uint64_t before;
+
+	if (!s->queue || s->failed)
+		return false;
+	s->queue_looked = io_now();
+	if (!queue_has_grown(s->queue))
+		return false;
+	before = sync_folded(s->store);
+	return fold(s) && sync_folded(s->store) > before;
+}
+
 void fold_if_due(struct sync *s)
 {
-	double now = io_now();
-
-	if (!s->queue || s->failed || now - s->queue_looked < LOOK_S)
-		return;
-	s->queue_looked = now;
-	if (queue_has_grown(s->queue))
-		fold(s);
+	if (io_now() - s->queue_looked >= LOOK_S)
+		fold_if_grown(s);
 }
 
 struct told {

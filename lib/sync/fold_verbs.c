@@ -254,6 +254,8 @@ static const char *take_fetch(struct sync *s, const struct queue_action *line, s
 			continue;
 		m.state |= STORE_WANTED;
 		box_owe(box, &m);
+		if (m.uid <= box->haul_after && (box->haul_again == 0 || m.uid < box->haul_again))
+			box->haul_again = m.uid;
 		store_message_put(s->store, &m);
 		box->chosen = box->chosen || box->listed;
 	}

@@ -84,6 +84,7 @@ struct box {
 	bool touched;      /* the replay changed it: what LIST-STATUS told is no longer so */
 	bool again;        /* something showed that the pull must be done once more */
 	uint32_t haul_after; /* bodies up to this UID have been asked for in this run */
+	uint32_t haul_again; /* the lowest of those up to there that are wanted since; 0 none */
 	bool no_ids;       /* the server refuses to tell Message-IDs beside descriptors (Q84) */
 	bool too_long;     /* a command of its pull asked for too many UIDs (Q47) */
 	bool hauling;
@@ -547,6 +548,8 @@ void settle_reset(struct sync *s, const struct store_message *m, const char *mai
 bool fold(struct sync *s);
 /* The same between two steps of a run, where anything was added. */
 void fold_if_due(struct sync *s);
+/* At once: before the run ends, whatever was added while it lasted. True where something was. */
+bool fold_if_grown(struct sync *s);
 /* Leaves out of the file what is done, and deletes bodies that nothing will send any more. */
 void fold_compact(struct sync *s);
 /* fold_verbs.c: in a transaction. Puts the action's record and parts, and shows what it will do. */
