@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A replay of many actions that is killed at each crash point is finished by the next runs: nothing is lost,
 nothing is there twice, nothing is done twice (R8 to R11). SOAK=1 kills at every pass of every point; LIMIT=N at no
-more than N for each world."""
+more than N for each world. To see one again: SEED=4 WORLD='no UIDPLUS' CASE='push.sent:2 *:7'."""
 import os
 import sys
 
@@ -57,6 +57,8 @@ def kill_all(what, world, limit, again=4):
 	cases = chosen(names, limit)
 	# Killed, and the run after that, too
 	cases += ["*:%d *:%d" % (random.randrange(1, len(names)), random.randrange(1, 60)) for _ in range(again)]
+	if os.environ.get("CASE"):
+		cases = [os.environ["CASE"]]
 	for case, found in in_parallel(cases, kill(world)):
 		kills += len(case.split(" "))
 		ok(not found, "%s: killed at %s" % (what, case), "\n".join(found))
@@ -64,7 +66,6 @@ def kill_all(what, world, limit, again=4):
 
 
 seed = int(os.environ.get("SEED") or 1)
-random.seed(seed)
 worlds = [
 	("full", dict(actions=40), []),
 	("no UIDPLUS, no MOVE", dict(actions=40), ["--drop", "UIDPLUS,MOVE"]),
@@ -78,6 +79,7 @@ for n, (what, options, down) in enumerate(worlds):
 	if wanted and wanted not in what:
 		continue
 	world = World(server, seed + n, **options)
+	random.seed(seed + n)
 	if down:
 		process, world.port = serve(LIB + "/imapdown.py", *down, server.port)
 	kill_all(what, world, LIMIT or (8 if n == 5 else 14))

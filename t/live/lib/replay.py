@@ -404,6 +404,9 @@ def model_differences(end, state):
 	return found[:12] + ["... and %d more" % (len(found) - 12)] * (len(found) > 12)
 
 
+KEEP = bool(os.environ.get("CASE"))
+
+
 def in_parallel(cases, do):
 	"""do(worker, case) -> what is wrong, for each case, WORKERS at a time. -> [(case, found)] in their order"""
 	free, guard = list(range(WORKERS)), threading.Lock()
