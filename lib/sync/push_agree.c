@@ -119,7 +119,7 @@ static void arrive_at(struct push *p, struct store_message *m, struct box *box, 
 
 	m->mailbox = box->rec.id;
 	m->uid = uid;
-	m->state = (m->state & ~lost) | (uid ? STORE_OURS : STORE_ORPHAN);
+	m->state = (m->state & ~lost) | STORE_OURS | (uid ? 0 : STORE_ORPHAN);
 	told_validity(p, box);
 	if (uid) {
 		make_room(p, m, box->rec.id, uid);
