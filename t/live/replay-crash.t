@@ -51,7 +51,7 @@ def chosen(names, limit):
 	return (some + every)[:limit]
 
 
-def kill_all(what, world, limit, again=4):
+def kill_all(what, world, limit, again=2):
 	global kills
 	names = passes(world)
 	diag("%s: %d actions, %d passes of %d points" % (what, len(world.lines), len(names), len(set(names))))
@@ -138,6 +138,7 @@ seed = int(os.environ.get("SEED") or 1)
 worlds = [
 	("full", dict(actions=40), []),
 	("no UIDPLUS, no MOVE", dict(actions=40), ["--drop", "UIDPLUS,MOVE"]),
+	("MOVE without UIDPLUS", dict(actions=40), ["--drop", "UIDPLUS"]),
 	("no MULTIAPPEND, no LITERAL+", dict(actions=40), ["--drop", "MULTIAPPEND,LITERAL+"]),
 	("no CONDSTORE, no QRESYNC", dict(actions=40), ["--drop", "CONDSTORE,QRESYNC"]),
 	("bare", dict(actions=40), ["--keep", "IMAP4rev1"]),
@@ -151,7 +152,7 @@ for n, (what, options, down) in enumerate(worlds):
 	random.seed(seed + n)
 	if down:
 		process, world.port = serve(LIB + "/imapdown.py", *down, server.port)
-	kill_all(what, world, LIMIT or (8 if n == 5 else 14))
+	kill_all(what, world, LIMIT or (6 if down else 12))
 	if down:
 		process.kill()
 		is_(read(process.errors).decode(), "", "%s: nothing is used that is not offered" % what)

@@ -120,6 +120,7 @@ seed = int(os.environ.get("SEED") or 1)
 worlds = [
 	("full", 40, []),
 	("no UIDPLUS, no MOVE", 30, ["--drop", "UIDPLUS,MOVE"]),
+	("MOVE without UIDPLUS", 30, ["--drop", "UIDPLUS"]),
 	("no MULTIAPPEND, no LITERAL+", 30, ["--drop", "MULTIAPPEND,LITERAL+"]),
 	("no CONDSTORE, no QRESYNC", 30, ["--drop", "CONDSTORE,QRESYNC"]),
 	("bare", 30, ["--keep", "IMAP4rev1"]),
@@ -133,7 +134,7 @@ for n, (what, actions, down) in enumerate(worlds):
 	random.seed(seed + n)
 	if down:
 		process, world.port = serve(LIB + "/imapdown.py", *down, server.port)
-	cut_all(what, world, LIMIT or (24 if n == 0 else 8), LIMIT // 4 or 4)
+	cut_all(what, world, LIMIT or (16 if n == 0 else 6), LIMIT // 4 or 2)
 	if down:
 		process.kill()
 diag("%d cuts" % cuts)

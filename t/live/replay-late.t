@@ -13,6 +13,27 @@ LOOK = re.compile(rb"UID FETCH \d+:\* \(UID FLAGS INTERNALDATE RFC822.SIZE [^\r]
 DATE = "01-Feb-2020 10:00:00 +0000"
 WHEN = 1580551200
 users = iter("late%d" % n for n in range(100))
+told = threading.local()	# what the scenario of this thread has found
+scenarios = []
+
+
+def check(good, name, *why):
+	told.checks.append((good, name, *why))
+
+
+def check_is(got, want, name):
+	check(got == want, name, " got: %r\nwant: %r" % (got, want))
+
+
+def scenario(do, *args):
+	"""Run with others at the same time: each waits most of the time."""
+	scenarios.append((do, args))
+
+
+def run_scenario(worker, one):
+	told.checks = []
+	one[0](*one[1])
+	return told.checks
 
 
 class Case:
@@ -25,7 +46,7 @@ class Case:
 		self.lost = self.looks = 0
 		self.relay = Relay(server.port, self.from_client)
 		self.account = Account(server.port, user=self.user, look_again="0.3s")
-		self.account.syncs("%s: the account" % self.user)
+		check_is(self.account.sync().returncode, 0, "%s: the account" % self.user)
 		self.account.set(port=self.relay.port)
 
 	def from_client(self, data):
@@ -47,7 +68,7 @@ class Case:
 	def queue(self, *words):
 		run = self.account.run("queue", "add", self.account.name, *words)
 		if run.returncode:
-			ok(False, "queue add %s" % " ".join(words), run.stderr)
+			check(False, "queue add %s" % " ".join(words), run.stderr)
 
 	def put(self, data, flags="", date=DATE):
 		"""Somebody does, or the server at last."""
@@ -66,96 +87,120 @@ class Case:
 		with server_client(server, self.user) as c:
 			state = server_state(c)
 		got = collections.Counter((m.sha256, tuple(sorted(m.flags))) for m in state["INBOX"].values())
-		is_(got, collections.Counter((sha256(data), tuple(sorted(flags))) for data, *flags in want), name)
-		like(self.account.run("queue", "work").stdout, r"\A%s\Z" % left, "%s: the queue" % name)
+		check_is(got, collections.Counter((sha256(data), tuple(sorted(flags))) for data, *flags in want), name)
+		queue = self.account.run("queue", "work").stdout
+		check(re.search(r"\A%s\Z" % left, queue), "%s: the queue" % name, queue)
 		if not left:
 			found = differences(self.account, None, state)
-			ok(not found, "%s: both sides are equal" % name, "\n".join(found))
+			check(not found, "%s: both sides are equal" % name, "\n".join(found))
 		self.relay.end()
 		return run
 
 
 ours = letter(1, text="needle")
-for message, what in (ours, "with a Message-ID"), (letter(1, message_id=None, text="needle"), "without Message-ID"):
-	def late(case, n):
-		if n == 2:
-			case.put(message, "\\Flagged")
-	case = Case(b"needle", late)
+theirs = ours.replace(b"needle", b"somebody else's, which is longer")
+same_size = ours.replace(b"needle", b"heddle")
+LATER = "03-Mar-2021 11:00:00 +0000"
+
+
+def appears_late(what, message):
+	case = Case(b"needle", lambda case, n: n == 2 and case.put(message, "\\Flagged"))
 	case.append(message, "\\Flagged")
 	run = case.ends("%s: it appears after the first look" % what, [(message, "\\Flagged")])
-	is_(run.returncode, 0, "and all is well")
-	ok(run.stderr.count("\n") <= 1, "one word about it", run.stderr)
+	check_is(run.returncode, 0, "and all is well")
+	check(run.stderr.count("\n") <= 1, "one word about it", run.stderr)
 
+
+def appears_never(what, message):
 	case = Case(b"needle")
 	case.append(message)
 	case.ends("%s: it does not appear" % what, [(message,)])
-	ok(case.looks >= 2, "two looks", case.looks)
+	check(case.looks >= 2, "two looks", case.looks)
 
-	other = letter(2)
 
-	def busy(case, n):
-		if n in (1, 2, 3):
-			case.put(letter(10 + n))
-	case = Case(b"needle", busy)
+def others_come(what, message):
+	case = Case(b"needle", lambda case, n: n < 4 and case.put(letter(10 + n)))
 	case.append(message)
 	case.ends("%s: other mail comes meanwhile" % what, [(message,)] + [(letter(10 + n),) for n in (1, 2, 3)])
-	ok(case.looks >= 4, "looks until nothing moves", case.looks)
+	check(case.looks >= 4, "looks until nothing moves", case.looks)
 
-	# Two that are equal, of which one came
+
+def one_of_two(what, message):
 	case = Case(b"needle", lambda case, n: n == 2 and case.put(message))
 	case.append(message)
 	case.append(message)
 	case.ends("%s: one of two equal ones appears" % what, [(message,), (message,)])
 
-	# The same again, but with flags that tell which is which
+
+def second_of_two(what, message):
+	"""Their flags tell which is which."""
 	case = Case(b"needle", lambda case, n: n == 2 and case.put(message, "\\Seen"))
 	case.append(message, "\\Flagged")
 	case.append(message, "\\Seen")
 	case.queue("flag", "INBOX", "@1", "+later")
 	case.ends("%s: the second of two equal ones appears" % what, [(message, "\\Flagged", "later"), (message, "\\Seen")])
 
-# Somebody else's mail with our Message-ID
-theirs = ours.replace(b"needle", b"somebody else's, which is longer")
-case = Case(b"needle", lambda case, n: n == 1 and case.put(theirs, date="03-Mar-2021 11:00:00 +0000"))
-case.append(ours)
-run = case.ends("another text with its Message-ID", [(theirs,)], left=r"1\tunknown\t.*look.*\n")
-is_(run.returncode, 1, "status")
-case.account.set(port=server.port)
-run = case.account.sync()
-is_((run.returncode, run.stdout, run.stderr), (0, "", ""), "said once, and left alone")
-ok(os.listdir(case.account.state + "/outgoing"), "the body is kept")
-is_(case.account.run("queue", "retry", "work", "1").returncode, 0, "the user decides: retry")
-case.ends("then it is sent", [(theirs,), (ours,)])
 
-same_size = ours.replace(b"needle", b"heddle")
-case = Case(b"needle", lambda case, n: n == 1 and case.put(same_size, date="03-Mar-2021 11:00:00 +0000"))
-case.append(ours)
-case.ends("another text of the same size with its Message-ID", [(same_size,)], left=r"1\tunknown\t.*look.*\n")
+def flags_are_lost(what, message):
+	case = Case(b"needle", lambda case, n: n == 2 and case.put(message))
+	case.append(message, "\\Flagged", "work")
+	case.ends("%s: it appears without its flags" % what, [(message, "\\Flagged", "work")])
 
-# What was there before is not taken for it
-case = Case(b"needle")
-case.put(ours)
-case.append(ours)
-case.ends("an equal one was there before", [(ours,), (ours,)])
 
-# A server that ignores the date
-case = Case(b"needle", lambda case, n: n == 2 and case.put(ours, date="03-Mar-2021 11:00:00 +0000"))
-case.append(ours)
-case.ends("it appears with another date", [(ours,)], left="()")
+def longer_one():
+	case = Case(b"needle", lambda case, n: n == 1 and case.put(theirs, date=LATER))
+	case.append(ours)
+	run = case.ends("another text with its Message-ID", [(theirs,)], left=r"1\tunknown\t.*look.*\n")
+	check_is(run.returncode, 1, "status")
+	case.account.set(port=server.port)
+	run = case.account.sync()
+	check_is((run.returncode, run.stdout, run.stderr), (0, "", ""), "said once, and left alone")
+	check(os.listdir(case.account.state + "/outgoing"), "the body is kept")
+	check_is(case.account.run("queue", "retry", "work", "1").returncode, 0, "the user decides: retry")
+	case.ends("then it is sent", [(theirs,), (ours,)])
 
-# One that costs every connection
-poison = letter(50, text="needle")
-case = Case(b"needle", losses=1000)
-for n in range(5):
-	case.append(letter(20 + n))
-case.append(poison)
-for n in range(5, 10):
-	case.append(letter(20 + n))
-case.queue("flag", "INBOX", "@2", "+\\Seen")
-case.queue("flag", "INBOX", "@6", "+\\Seen")
-case.queue("create", "after it")
-case.queue("append", "after it", case.account.dir + "/%s.eml" % sha256(letter(20))[:20])
-case.ends("a message that costs the connection", [(letter(20 + n), *["\\Seen"] * (n == 1)) for n in range(10)],
-	left=r"6\tfailed\t[^\n]*lost 4 times[^\n]*\n13\tfailed\t[^\n]*action 6[^\n]*\n")
-is_(case.lost, 4, "is sent four times")
+
+def equally_long_one():
+	case = Case(b"needle", lambda case, n: n == 1 and case.put(same_size, date=LATER))
+	case.append(ours)
+	case.ends("another text of the same size with its Message-ID", [(same_size,)], left=r"1\tunknown\t.*look.*\n")
+
+
+def there_before():
+	case = Case(b"needle")
+	case.put(ours)
+	case.append(ours)
+	case.ends("an equal one was there before", [(ours,), (ours,)])
+
+
+def another_date():
+	case = Case(b"needle", lambda case, n: n == 2 and case.put(ours, date=LATER))
+	case.append(ours)
+	case.ends("it appears with another date", [(ours,)], left="()")
+
+
+def poison():
+	"""One that costs every connection."""
+	case = Case(b"needle", losses=1000)
+	letters = [letter(20 + n) for n in range(10)]
+	for data in [*letters[:5], letter(50, text="needle"), *letters[5:]]:
+		case.append(data)
+	case.queue("flag", "INBOX", "@2", "+\\Seen")
+	case.queue("flag", "INBOX", "@6", "+\\Seen")
+	case.queue("create", "after it")
+	case.queue("append", "after it", case.account.dir + "/%s.eml" % sha256(letters[0])[:20])
+	case.ends("a message that costs the connection", [(data, *["\\Seen"] * (data == letters[1])) for data in letters],
+		left=r"6\tfailed\t[^\n]*lost 4 times[^\n]*\n13\tfailed\t[^\n]*action 6[^\n]*\n")
+	check_is(case.lost, 4, "is sent four times")
+
+
+scenario(poison)
+for one in (("with a Message-ID", ours), ("without Message-ID", letter(1, message_id=None, text="needle"))):
+	for do in appears_late, appears_never, others_come, one_of_two, second_of_two, flags_are_lost:
+		scenario(do, *one)
+for do in longer_one, equally_long_one, there_before, another_date:
+	scenario(do)
+for (do, _), checks in in_parallel(scenarios, run_scenario):
+	for one in checks:
+		ok(*one) if isinstance(one, tuple) else ok(False, do.__name__, one)
 done_testing()
