@@ -5,8 +5,8 @@
  * on, with their Message-IDs, after a NOOP. A message that another action of ours made is left out (STORE_OURS).
  * What is left is compared:
  *
- * - the same Message-ID, and the same size or the same date, is the same message;
- * - where ours has no Message-ID, and theirs none: the same size, and then the bodies are compared;
+ * - the same Message-ID and the same date is the same message (a server may rewrite it);
+ * - the same Message-ID and the same size, or no Message-ID and the same size: the bodies are compared;
  * - equal messages are told apart by their number only: as many are done as have come.
  *
  * An upload cut after its last octet can appear later than the next login, so "it is not there" takes two looks,
@@ -80,33 +80,50 @@ static const uint8_t *hash_of(const struct push *p, uint32_t uid)
 
 enum likeness { OTHER, SAME, PERHAPS };
 
+/* Nothing but the size is the same, or there is no Message-ID to tell: the bodies do. `same_id`: both have the
+ * same, or none. */
+static bool needs_body(const struct push *p, const struct store_message *m, const struct push_seen *seen, bool known,
+	bool same_id)
+{
+	bool date = (seen->items & IMAP_HAS_DATE) && seen->date == m->date;
+
+	return m->body && same_id && (!known || !date) && (seen->items & IMAP_HAS_SIZE) && seen->size == m->size &&
+	       p->kind == &push_look;
+}
+
+static bool is_same_id(const struct push_seen *seen, bool known, const uint8_t id[16])
+{
+	bool theirs = seen->has_id && has_id(seen->message_id);
+
+	return known == theirs && (!known || memcmp(id, seen->message_id, 16) == 0);
+}
+
 static enum likeness compare(struct push *p, const struct store_message *m, const struct push_seen *seen)
 {
 	bool size = (seen->items & IMAP_HAS_SIZE) && seen->size == m->size;
 	bool date = (seen->items & IMAP_HAS_DATE) && seen->date == m->date;
 	struct store_body_info info;
-	const uint8_t *hash;
+	const uint8_t *hash = hash_of(p, seen->uid);
 	uint8_t id[16];
-	bool known = match_known_id(p->sync, m, id);
+	bool known = match_known_id(p->sync, m, id), same_id = is_same_id(seen, known, id);
 
-	if (known && seen->has_id && has_id(seen->message_id)) {
-		if (memcmp(id, seen->message_id, 16) == 0)
-			return size || date ? SAME : PERHAPS;
-		return size && date ? PERHAPS : OTHER; /* rewritten (Q38, Q73)? */
-	}
 	if (!known && !m->body)
 		return size && date ? SAME : OTHER; /* a copy of what the server has; its descriptor is all we know */
-	if (known != (seen->has_id && has_id(seen->message_id)))
-		return size && date ? PERHAPS : OTHER;
-	if (!size)
-		return OTHER;
-	hash = hash_of(p, seen->uid);
-	if (!hash || !m->body || !store_body_info(p->sync->store, m->body, &info))
-		return date ? SAME : PERHAPS;
-	return memcmp(hash, info.hash, MAIL_HASH_SIZE) == 0 ? SAME : OTHER;
+	if (!same_id)
+		return size && date ? PERHAPS : OTHER; /* rewritten (Q38, Q73)? */
+	if (needs_body(p, m, seen, known, same_id)) {
+		if (!hash || !store_body_info(p->sync->store, m->body, &info))
+			return PERHAPS;
+		if (memcmp(hash, info.hash, MAIL_HASH_SIZE) == 0)
+			return SAME;
+		return known ? PERHAPS : OTHER;
+	}
+	if (known)
+		return size || date ? SAME : PERHAPS;
+	return !size ? OTHER : date ? SAME : PERHAPS;
 }
 
-/* Reading bodies of messages without a Message-ID */
+/* Reading bodies */
 
 struct body_sink {
 	struct sink sink;
@@ -152,35 +169,29 @@ struct sink *push_look_sink(struct push *p, uint32_t uid)
 	return &b->sink;
 }
 
-static bool lacks_id(const struct push *p, const struct work *w, struct store_message *m)
-{
-	uint8_t id[16];
-
-	return store_message_get(p->sync->store, w->made ? w->made : w->message, m) &&
-	       !match_known_id(p->sync, m, id);
-}
-
-/* Those that could be one of ours, were it for their size. */
 static void find_bodies(struct push *p, enum work_outcome which, struct uids *set)
 {
 	struct store_message m;
+	uint8_t id[16];
 
 	store_message_init(&m);
 	for (size_t i = 0; i < p->count; i++) {
-		if (p->works[i].outcome != which || !lacks_id(p, &p->works[i], &m))
+		const struct work *w = &p->works[i];
+		if (w->outcome != which || !store_message_get(p->sync->store, w->made ? w->made : w->message, &m))
 			continue;
+		bool known = match_known_id(p->sync, &m, id);
 		for (size_t k = 0; k < p->stay->seen_count; k++) {
 			const struct push_seen *seen = &p->stay->seen[k];
-			if (is_candidate(p, seen) && seen->size == m.size && !has_id(seen->message_id))
+			if (is_candidate(p, seen) && needs_body(p, &m, seen, known, is_same_id(seen, known, id)))
 				uids_add(set, seen->uid);
 		}
 	}
 	store_message_release(&m);
 }
 
-/* Matching */
+/* Matching. `alike`: only what has the flags, too, since of equal messages they tell which is which. */
 
-static void match_one(struct push *p, struct work *w, enum work_outcome which)
+static void match_one(struct push *p, struct work *w, enum work_outcome which, bool alike)
 {
 	struct store_message m;
 
@@ -190,7 +201,8 @@ static void match_one(struct push *p, struct work *w, enum work_outcome which)
 	for (size_t i = 0; i < p->stay->seen_count && w->new_uid == 0; i++) {
 		const struct push_seen *seen = &p->stay->seen[i];
 		enum likeness like;
-		if (!is_candidate(p, seen) || is_taken(p, seen->uid))
+		if (!is_candidate(p, seen) || is_taken(p, seen->uid) ||
+			(alike && !mail_flags_equal(&seen->flags, &m.flags)))
 			continue;
 		like = compare(p, &m, seen);
 		if (like == PERHAPS && which == WORK_OPEN)
@@ -235,11 +247,15 @@ void push_look_match(struct push *p, enum work_outcome which)
 	if (!p->stay->ok || (rec->uidvalidity != 0 && rec->uidvalidity != p->stay->uidvalidity))
 		return; /* UIDs of another mailbox (S2) */
 	for (size_t i = 0; i < p->count; i++) {
-		struct work *w = &p->works[i];
-		w->looked = w->outcome == which && w->new_uid == 0;
-		if (w->looked)
-			match_one(p, w, which);
+		p->works[i].looked = p->works[i].outcome == which && p->works[i].new_uid == 0;
+		if (!p->works[i].looked)
+			continue;
+		p->works[i].suspect = false; /* what made it so may be another's by now */
+		match_one(p, &p->works[i], which, true);
 	}
+	for (size_t i = 0; i < p->count; i++)
+		if (p->works[i].looked && p->works[i].new_uid == 0)
+			match_one(p, &p->works[i], which, false);
 	drop_ambiguous(p);
 }
 
@@ -415,17 +431,21 @@ static void recv_judge(struct push *p)
 
 	if (is_move(p))
 		judge_move(p);
-	if (push_open_count(p) == 0) {
-		push_end(p);
-	} else if (p->rounds++ > 0 && (uidnext == p->seen_uidnext || p->rounds > 5)) {
+	if (push_open_count(p) == 0)
+		return;
+	if (p->rounds++ > 0 && (uidnext == p->seen_uidnext || p->rounds > 5)) {
 		judge_absent(p);
-		push_end(p);
 	} else {
 		p->seen_uidnext = uidnext;
 		point("push.between-looks");
 		push_go(p, "look");
 		push_pause(p, p->sync->account->look_again_s);
 	}
+}
+
+static bool due_verify(struct push *p)
+{
+	return p->first.verb == QUEUE_APPEND && push_verify_due(p);
 }
 
 static const struct push_row rows[] = {
@@ -436,6 +456,8 @@ static const struct push_row rows[] = {
 	{ "look", due_open, push_look_send, recv_look },
 	{ "bodies", due_bodies, send_bodies, recv_bodies },
 	{ "judge", NULL, NULL, recv_judge },
+	{ "verify", due_verify, push_verify_send, push_verify_judge },
+	{ "restore", push_flags_due, push_flags_send, NULL },
 	{ NULL, NULL, NULL, NULL },
 };
 const struct push_kind push_look = { "push look", joins, rows, 1000 };

@@ -190,6 +190,12 @@ void push_recv_status(struct push *p);
 /* The target is not there (R12). False: the open works have failed. */
 bool push_missing_policy(struct push *p, const char *words);
 void push_send_create(struct push *p);
+/* Rows: flags that did not arrive with the upload are stored once more. */
+bool push_verify_due(struct push *p);
+void push_verify_send(struct push *p);
+void push_verify_judge(struct push *p);
+bool push_flags_due(struct push *p);
+void push_flags_send(struct push *p);
 
 /* push_flags.c: leaves of *flags what the server keeps there. True: all. */
 bool push_keep_permanent(const struct stay *t, struct mail_flags *flags);
