@@ -8,7 +8,9 @@
 #include "cmd.h"
 #include "output.h"
 #include "maildir/maildir.h"
+#include "queue/queue.h"
 #include "store/store.h"
+#include "sync/sync.h"
 
 struct listing {
 	const struct conf_account *account;
@@ -112,6 +114,7 @@ static void list_message_object(struct listing *l, const struct store_mailbox *b
 {
 	json_t *o = output_object_new("message");
 
+	json_object_set_new(o, "pending", json_boolean(store_is_pending(l->store, m->number)));
 	json_object_set_new(o, "account", output_text(l->account->name));
 	json_object_set_new(o, "mailbox", output_text(box->name));
 	json_object_set_new(o, "number", output_text(number));
@@ -124,14 +127,14 @@ static void list_message_object(struct listing *l, const struct store_mailbox *b
 }
 
 static void list_message(struct listing *l, const struct store_mailbox *box,
-	const struct store_message *m)
+	const struct store_message *m, const struct mail_flags *flags)
 {
 	char number[24], date[32];
 
 	snprintf(number, sizeof number, "m%llu", (unsigned long long)m->number);
 	output_time(m->date, date);
 	buf_clear(&l->flags);
-	mail_flags_print(&m->flags, &l->flags);
+	mail_flags_print(flags, &l->flags);
 	shown_path(l, m);
 	if (output_is_json()) {
 		list_message_object(l, box, m, number, date);
@@ -152,18 +155,63 @@ static int unknown_mailbox(struct listing *l, const char *name)
 	return CMD_USAGE;
 }
 
+/* What a message is with the actions that wait for the server: that is what the user knows of. */
+static void list_if_shown(struct listing *l, const struct store_mailbox *box, const struct store_message *m)
+{
+	struct shown w;
+
+	shown_init(&w);
+	show_wanted(l->store, m, &w);
+	if (w.visible && w.mailbox == box->id)
+		list_message(l, box, m, &w.flags);
+	shown_release(&w);
+}
+
+/* A message may be moved in more than once: its last action counts. */
+static bool is_last_move(struct listing *l, uint64_t message, uint64_t action)
+{
+	struct store_action a;
+	bool last = true;
+
+	store_action_init(&a);
+	while (last && store_pending_next(l->store, message, action, &action))
+		last = !(store_action_get(l->store, action, &a) && a.verb == QUEUE_MOVE);
+	store_action_release(&a);
+	return last;
+}
+
+static void list_moved_in(struct listing *l, const struct store_mailbox *box)
+{
+	struct store_action a;
+	struct store_message m;
+
+	store_action_init(&a);
+	store_message_init(&m);
+	for (uint64_t at = 0; !output_is_closed() && store_action_next(l->store, at, &a); at = a.number) {
+		struct store_part part = { 0 };
+		if (a.verb != QUEUE_MOVE || a.to != box->id)
+			continue;
+		while (store_part_next(l->store, a.number, part.message, &part))
+			if (!(part.state & STORE_PART_FAILED) && is_last_move(l, part.message, a.number) &&
+				store_message_get(l->store, part.message, &m) && m.mailbox != box->id)
+				list_if_shown(l, box, &m);
+	}
+	store_message_release(&m);
+	store_action_release(&a);
+}
+
 static int list_messages(struct listing *l, const char *name)
 {
 	struct store_mailbox box;
+	struct store_each at = { 0 };
 	struct store_message m;
 
 	if (!store_mailbox_find(l->store, name, &box))
 		return unknown_mailbox(l, name);
 	store_message_init(&m);
-	for (uint32_t uid = 0; !output_is_closed() && store_message_next(l->store, box.id, uid, &m);) {
-		uid = m.uid;
-		list_message(l, &box, &m);
-	}
+	while (!output_is_closed() && store_message_each(l->store, box.id, &at, &m))
+		list_if_shown(l, &box, &m);
+	list_moved_in(l, &box);
 	store_message_release(&m);
 	store_mailbox_release(&box);
 	return CMD_DONE;

@@ -24,6 +24,7 @@ struct known_mailbox {
 	enum queue_verb verb;
 	uint64_t by; /* the line's number; 0: it has none yet */
 	char *name, *to;
+	char delimiter;
 };
 /* Where the last line that speaks of a message leaves it. */
 struct known_place {

@@ -66,12 +66,25 @@ static const struct known_place *find_place(const struct actions *q, const struc
 
 /* Lines */
 
+/* One namespace's; a rename takes along what is below. */
+static char delimiter_of(const struct actions *q)
+{
+	struct store_mailbox box;
+	char delimiter = '/';
+
+	if (store_mailbox_find(q->store, "INBOX", &box)) {
+		delimiter = box.delimiter;
+		store_mailbox_release(&box);
+	}
+	return delimiter;
+}
+
 static void add_mailbox(struct actions *q, const struct queue_action *a, const char *to)
 {
 	q->mailboxes = mem_grow(q->mailboxes, q->mailbox_count + 1, sizeof *q->mailboxes);
 	q->mailboxes[q->mailbox_count++] =
 		(struct known_mailbox){ a->verb, a->number, mem_copy(a->mailbox),
-			to ? mem_copy(to) : NULL };
+			to ? mem_copy(to) : NULL, to ? delimiter_of(q) : 0 };
 }
 
 static bool is_about_mailbox(uint32_t verb)
@@ -164,33 +177,52 @@ void known_release(struct actions *q)
 
 /* Mailboxes */
 
-/* The name that it has in the store, NULL: it has none there. *made: a line creates it. What is below
- * a renamed mailbox keeps its name here until the server has renamed it, too. */
-static const char *name_in_store(const struct actions *q, const char *name, bool *made)
+/* What follows `above` in the name of it, or of a mailbox below it; NULL: neither. */
+static const char *rest_of(const char *name, const char *above, char delimiter)
 {
+	size_t len = strlen(above);
+
+	if (strncmp(name, above, len) != 0 || (name[len] && name[len] != delimiter))
+		return NULL;
+	return name + len;
+}
+
+/* The name that it has in the store, to be freed; NULL: it has none there. *made: a line creates it. */
+static char *name_in_store(const struct actions *q, const char *name, bool *made)
+{
+	char *at = mem_copy(name);
+
 	*made = false;
-	for (size_t i = q->mailbox_count; i-- > 0;) {
+	for (size_t i = q->mailbox_count; at && i-- > 0;) {
 		const struct known_mailbox *k = &q->mailboxes[i];
-		bool named = strcmp(name, k->name) == 0;
+		const char *rest = k->to ? rest_of(at, k->to, k->delimiter) : NULL;
+		char *before = NULL;
 
 		if (!counts(q, k->by))
 			continue;
-		if (k->verb == QUEUE_RENAME && strcmp(name, k->to) == 0)
-			name = k->name;
-		else if (named && k->verb == QUEUE_CREATE)
+		if (k->verb == QUEUE_RENAME && rest)
+			before = mem_printf("%s%s", k->name, rest);
+		else if (k->verb == QUEUE_RENAME && !rest_of(at, k->name, k->delimiter))
+			continue;
+		else if (k->verb != QUEUE_RENAME && strcmp(at, k->name) != 0)
+			continue;
+		else if (k->verb == QUEUE_CREATE)
 			*made = true;
-		else if (named)
-			return NULL;
+		if (k->verb == QUEUE_CREATE)
+			continue;
+		free(at);
+		at = before;
 	}
-	return name;
+	return at;
 }
 
 bool known_mailbox(const struct actions *q, const char *name, struct store_mailbox *box)
 {
 	bool made;
-	const char *stored = name_in_store(q, name, &made);
+	char *stored = name_in_store(q, name, &made);
 	bool found = stored && store_mailbox_find(q->store, stored, box);
 
+	free(stored);
 	if (found && (box->state & STORE_MAILBOX_GONE) && !(box->state & STORE_MAILBOX_HERE)) {
 		store_mailbox_release(box);
 		found = false;

@@ -105,6 +105,7 @@ struct conf_account {
 	enum conf_auto compress;
 	bool subscribed_only;
 	bool create_new;         /* on-new-mailbox: create | skip */
+	bool remove_gone;        /* on-removed-mailbox: keep | remove */
 	char **avoid;            /* capabilities not to be used though offered (Q55), upper case */
 	size_t avoid_count;
 	unsigned max_commands;   /* commands in flight, 400 (Q31) */

@@ -210,6 +210,17 @@ static int take_on_new_mailbox(struct conf_taking *t)
 	return 0;
 }
 
+static int take_on_removed_mailbox(struct conf_taking *t)
+{
+	static const char *const words[] = { "keep", "remove", NULL };
+	unsigned place;
+
+	if (!conf_value_word(t->value, words, &place))
+		return conf_must_be(t, "\"keep\" or \"remove\"");
+	t->account->remove_gone = place == 1;
+	return 0;
+}
+
 /* A key of a later version: known, so that a configuration written for that one is told what it
  * would miss here, and taken where it asks for what this version does anyway. */
 static int take_only(const char *value, struct conf_taking *t)
@@ -223,11 +234,6 @@ static int take_only(const char *value, struct conf_taking *t)
 static int take_store_bodies(struct conf_taking *t)
 {
 	return take_only("yes", t);
-}
-
-static int take_on_removed_mailbox(struct conf_taking *t)
-{
-	return take_only("keep", t);
 }
 
 static int take_brake(struct conf_taking *t)

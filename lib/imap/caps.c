@@ -14,11 +14,12 @@ static const char *const names[IMAP_CAP_COUNT] = {
 	"UNSELECT", "UTF8=ACCEPT", "X-GM-EXT-1",
 };
 
-/* IMAP4rev2 holds these without naming them (RFC 9051 appendix E). */
+/* IMAP4rev2 holds these without naming them (RFC 9051 appendix E); of SPECIAL-USE only the attributes, not the
+ * words with which LIST asks for them. */
 static const enum imap_cap rev2_holds[] = {
 	IMAP_CAP_ENABLE, IMAP_CAP_ESEARCH, IMAP_CAP_IDLE, IMAP_CAP_LIST_EXTENDED,
 	IMAP_CAP_LIST_STATUS, IMAP_CAP_LITERAL_MINUS, IMAP_CAP_MOVE, IMAP_CAP_NAMESPACE,
-	IMAP_CAP_SASL_IR, IMAP_CAP_SPECIAL_USE, IMAP_CAP_STATUS_SIZE, IMAP_CAP_UIDPLUS,
+	IMAP_CAP_SASL_IR, IMAP_CAP_STATUS_SIZE, IMAP_CAP_UIDPLUS,
 	IMAP_CAP_UNSELECT,
 };
 

@@ -65,6 +65,12 @@ const char *maildir_root(const struct maildir *m);
 int maildir_folder_make(struct maildir *m, const char *folder, struct err *err);
 /* Whether it is there, by its cur. */
 bool maildir_folder_exists(struct maildir *m, const char *folder);
+/* Moves cur, new and tmp; folders below it, and what else lies there, stay. Never overwrites. Made again after
+ * a crash it finishes. Not for the root. 0 done (also where there was nothing to move), 2 `to` is taken, -1. */
+int maildir_folder_move(struct maildir *m, const char *from, const char *to, struct err *err);
+/* Removes cur, new and tmp where they are empty, and then the folder and those above it, unless anything
+ * else lies in them. 0 they are gone, 1 something is in them, -1. */
+int maildir_folder_remove(struct maildir *m, const char *folder, struct err *err);
 
 /* File names */
 

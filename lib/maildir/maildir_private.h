@@ -28,6 +28,8 @@ int maildir_inside(const struct maildir_name *name, struct buf *path, struct err
 int maildir_folder_check(const char *folder, struct err *err);
 /* Makes the folder even if it was made before: the user may have removed it meanwhile. */
 int maildir_folder_remake(struct maildir *m, const char *folder, struct err *err);
+/* Its parts and the mark of Maildir++, without cur, new and tmp. */
+int maildir_folder_prepare(struct maildir *m, const char *folder, struct err *err);
 /* m->from to m->to, which lies in `folder`; never overwrites. 0, 1 there is no m->from, 2 there is an m->to, -1. */
 int maildir_move(struct maildir *m, const char *folder, struct err *err);
 /* Follows a symbolic link: the message is what it points to. -1 with errno. */

@@ -236,10 +236,15 @@ static int mark_subfolder(const struct maildir *m, const char *folder, struct er
 	return result;
 }
 
+int maildir_folder_prepare(struct maildir *m, const char *folder, struct err *err)
+{
+	return make_parts(m, folder, err) < 0 || mark_subfolder(m, folder, err) < 0 ? -1 : 0;
+}
+
 int maildir_folder_remake(struct maildir *m, const char *folder, struct err *err)
 {
 	static const char *const subs[] = { "tmp", "new", "cur" };
-	if (make_parts(m, folder, err) < 0 || mark_subfolder(m, folder, err) < 0)
+	if (maildir_folder_prepare(m, folder, err) < 0)
 		return -1;
 	/* cur comes last: by it a folder is known to be there. */
 	for (size_t i = 0; i < 3; i++) {

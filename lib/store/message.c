@@ -189,6 +189,20 @@ bool store_here_next(struct store *s, uint32_t mailbox, uint64_t after, struct s
 	return apart_next(s, STORE_DB_HERE, mailbox, after, m);
 }
 
+bool store_message_each(struct store *s, uint32_t mailbox, struct store_each *at, struct store_message *m)
+{
+	for (; at->list < 3; at->list++, at->after = 0) {
+		bool found = at->list == 0 ? store_message_next(s, mailbox, (uint32_t)at->after, m) :
+			at->list == 1	   ? store_orphan_next(s, mailbox, at->after, m) :
+					     store_here_next(s, mailbox, at->after, m);
+		if (!found)
+			continue;
+		at->after = at->list == 0 ? m->uid : m->number;
+		return true;
+	}
+	return false;
+}
+
 bool store_owed_next(struct store *s, uint32_t mailbox, uint32_t after, uint32_t *uid,
 	uint64_t *size)
 {

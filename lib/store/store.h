@@ -51,6 +51,7 @@ enum store_mailbox_state {
 	STORE_MAILBOX_MATCHING = 32, /* UIDVALIDITY changed: orphans wait for their new UIDs (S2) */
 	STORE_MAILBOX_STAND_INS = 64, /* a stand-in was shown in it */
 	STORE_MAILBOX_HERE = 128, /* not on the server yet: an action will create it */
+	STORE_MAILBOX_PASSING = 256, /* its UIDs did not last from one session to the next (S15) */
 };
 struct store_mailbox {
 	uint32_t id;
@@ -123,6 +124,12 @@ bool store_message_get(struct store *s, uint64_t number, struct store_message *m
 bool store_message_by_uid(struct store *s, uint32_t mailbox, uint32_t uid, struct store_message *m);
 /* The one with the smallest UID > after; false at the end. */
 bool store_message_next(struct store *s, uint32_t mailbox, uint32_t after, struct store_message *m);
+/* Every message of a mailbox: those with a UID, then orphans, then those made here. Begins with zeros. */
+struct store_each {
+	unsigned list;
+	uint64_t after;
+};
+bool store_message_each(struct store *s, uint32_t mailbox, struct store_each *at, struct store_message *m);
 bool store_message_by_base(struct store *s, const char *base, struct store_message *m);
 /* The UIDs that are known, as ranges. */
 void store_known_uids(struct store *s, uint32_t mailbox, struct uids *out);

@@ -207,8 +207,11 @@ static bool turn_connecting(struct sync *s)
 
 static bool turn_listing(struct sync *s)
 {
-	if (s->links[0].state != LINK_READY || !boxes_asked(s))
+	if (s->links[0].state != LINK_READY || !boxes_asked(s) || !renames_found(s))
 		return false;
+	renames_apply(s);
+	if (s->failed)
+		return true;
 	if (must_push(s))
 		begin_push(s);
 	else
@@ -310,7 +313,7 @@ static void start_hauls(struct sync *s)
 		/* The first connection hauls once it has nothing else to do. */
 		while (!link->haul && imap_room(link->imap) && (i > 0 || pulls_over) &&
 			(imap_pipelines_mailboxes(link->imap) || imap_idle(link->imap)) &&
-			(box = haul_find(s)) != NULL)
+			(box = haul_find(s, link)) != NULL)
 			haul_start(link, box);
 	}
 }
@@ -322,7 +325,7 @@ static bool nothing_left(struct sync *s)
 	for (unsigned i = 0; i < LINKS; i++)
 		if ((s->links[i].state == LINK_READY && !imap_idle(s->links[i].imap)))
 			return false;
-	return s->options.dry_run || s->options.no_pull || !haul_find(s);
+	return s->options.dry_run || s->options.no_pull || !haul_find(s, &s->links[0]);
 }
 
 static void tell_results(struct sync *s)
@@ -486,6 +489,7 @@ void sync_free_local(struct sync *s)
 {
 	close_local(s);
 	batch_free(s);
+	renames_free(s);
 	boxes_free(s);
 	facts_release(s);
 	buf_release(&s->text);

@@ -26,7 +26,8 @@ static bool nothing_in_flight(const struct sync *s)
 static bool applying(const struct sync *s)
 {
 	for (const struct box *box = s->boxes; box; box = box->next)
-		if ((box->rules_changed || !uids_is_empty(&box->flagged_here)) && s->phase == SYNC_WORKING)
+		if ((box->rules_changed || !uids_is_empty(&box->flagged_here) || !uids_is_empty(&box->shared)) &&
+			s->phase == SYNC_WORKING)
 			return true;
 	for (const struct pull *p = s->pulls; p; p = *pull_link((struct pull *)p))
 		if (pull_wants_apply(p))
@@ -94,6 +95,8 @@ static void apply_rules(struct sync *s)
 
 	for (struct box *box = s->boxes; box; box = box->next) {
 		standin_want(box);
+		if (!uids_is_empty(&box->shared) && limit > 0)
+			match_share(box, &limit);
 		if (box->rules_changed && limit > 0)
 			rules_apply(box, &limit);
 	}
@@ -324,6 +327,7 @@ void batch_commit(struct sync *s)
 	if (s->arrived_count > 0)
 		s->failures = 0; /* it moves: a cut now is a new one */
 	arrivals_free(s);
+	hauls_awaited(s);
 	account_mark(s);
 }
 

@@ -183,19 +183,39 @@ static int check_stand_in(struct boot *b, struct maildir_scan *scan, const char 
 	return project_commit(b->store, err);
 }
 
+/* Of a message that a pending move shows in another folder. */
+static int check_moved(struct boot *b, struct store_message *m, struct err *err)
+{
+	struct maildir_scan scan = { 0 };
+	struct store_mailbox box = { 0 };
+	int rc = 0;
+
+	if (store_mailbox_get(b->store, m->shown_mailbox, &box))
+		rc = maildir_scan(b->maildir, box.folder, &scan, err);
+	if (rc == 0 && box.folder)
+		rc = m->body ? check_file(b, &scan, box.folder, m, err)
+			     : check_stand_in(b, &scan, box.folder, m, err);
+	maildir_scan_release(&scan);
+	store_mailbox_release(&box);
+	return rc;
+}
+
 static int check_mailbox(struct boot *b, const struct store_mailbox *box, struct err *err)
 {
 	struct maildir_scan scan = { 0 };
+	struct store_each at = { 0 };
 	struct store_message m;
 	int rc = maildir_scan(b->maildir, box->folder, &scan, err);
 
 	store_message_init(&m);
-	for (uint32_t uid = 0; rc == 0 && store_message_next(b->store, box->id, uid, &m);) {
-		uid = m.uid;
+	while (rc == 0 && store_message_each(b->store, box->id, &at, &m)) {
 		if (!(m.state & STORE_SHOWN) || m.run <= b->durable)
 			continue;
-		rc = m.body ? check_file(b, &scan, box->folder, &m, err)
-			    : check_stand_in(b, &scan, box->folder, &m, err);
+		if (m.shown_mailbox != box->id)
+			rc = check_moved(b, &m, err);
+		else
+			rc = m.body ? check_file(b, &scan, box->folder, &m, err)
+				    : check_stand_in(b, &scan, box->folder, &m, err);
 	}
 	store_message_release(&m);
 	maildir_scan_release(&scan);

@@ -126,8 +126,19 @@ bool boxes_known(struct sync *s)
 	return true;
 }
 
-/* Two mailboxes never share a folder, also where the file system ignores case, or the server does (L4, Q32). */
-static void choose_folder(struct sync *s, struct box *box)
+bool box_has_folder(const struct sync *s, const char *folder)
+{
+	return tfind(folder, &s->folders, by_folder) != NULL;
+}
+
+static bool is_taken(const struct sync *s, const char *folder, bool look)
+{
+	return box_has_folder(s, folder) || (look && maildir_folder_exists(s->maildir, folder));
+}
+
+/* Two mailboxes never share a folder, also where the file system ignores case, or the server does (L4, Q32). With `look`, neither with
+ * what lies there already. */
+static void choose_folder(struct sync *s, struct box *box, bool look)
 {
 	struct buf folder, other;
 
@@ -135,7 +146,7 @@ static void choose_folder(struct sync *s, struct box *box)
 	buf_init(&other, 0);
 	maildir_folder_name(local_layout(s->account), box->rec.name, box->rec.delimiter, &folder);
 	buf_add_slice(&other, buf_slice(&folder));
-	for (unsigned n = 2; tfind(buf_str(&other), &s->folders, by_folder); n++) {
+	for (unsigned n = 2; is_taken(s, buf_str(&other), look); n++) {
 		buf_clear(&other);
 		maildir_folder_alternative(local_layout(s->account), buf_str(&folder), n, &other);
 	}
@@ -144,19 +155,35 @@ static void choose_folder(struct sync *s, struct box *box)
 	buf_release(&other);
 }
 
+void box_choose_folder(struct box *box)
+{
+	struct sync *s = box->sync;
+
+	tdelete(box->rec.folder, &s->folders, by_folder);
+	free(box->rec.folder);
+	choose_folder(s, box, true);
+	tsearch(box->rec.folder, &s->folders, by_folder);
+}
+
+static struct box *box_of_wire(struct sync *s, struct slice wire)
+{
+	struct box probe = { 0 }, **found;
+
+	probe.rec.wire = mem_copy_slice(wire);
+	found = (struct box **)tfind(&probe, &s->by_wire, by_wire);
+	free(probe.rec.wire);
+	return found ? *found : NULL;
+}
+
 /* What LIST names: a box of the store under its decoded name, or a new one. The name is the key, as a
  * UIDVALIDITY may be that of others, too (Q64). */
 static struct box *box_for(struct sync *s, const struct imap_resp *r)
 {
-	struct box probe = { 0 }, *box, **found;
+	struct box *box = box_of_wire(s, r->list.name);
 	struct buf name;
 
-	probe.rec.wire = mem_copy_slice(r->list.name);
-	found = (struct box **)tfind(&probe, &s->by_wire, by_wire);
-	if (found) {
-		free(probe.rec.wire);
-		return *found;
-	}
+	if (box)
+		return box;
 	buf_init(&name, 0);
 	if (!imap_name_decode(r->list.name, imap_utf8(s->links[0].imap), &name)) {
 		buf_clear(&name);
@@ -168,7 +195,7 @@ static struct box *box_for(struct sync *s, const struct imap_resp *r)
 		/* Known, but written otherwise in this session (L3). */
 		tdelete(box, &s->by_wire, by_wire);
 		free(box->rec.wire);
-		box->rec.wire = probe.rec.wire;
+		box->rec.wire = mem_copy_slice(r->list.name);
 		box->rec_changed = true;
 		tsearch(box, &s->by_wire, by_wire);
 		buf_release(&name);
@@ -176,10 +203,10 @@ static struct box *box_for(struct sync *s, const struct imap_resp *r)
 	}
 	box = box_new(s);
 	box->fresh = true;
-	box->rec.wire = probe.rec.wire;
+	box->rec.wire = mem_copy_slice(r->list.name);
 	box->rec.name = buf_take(&name);
 	box->rec.delimiter = r->list.delimiter;
-	choose_folder(s, box);
+	choose_folder(s, box, false);
 	box_index(s, box);
 	return box;
 }
@@ -195,7 +222,7 @@ struct box *box_here(struct sync *s, const char *name)
 	box->rec.wire = buf_take(&wire);
 	box->rec.delimiter = other != box ? other->rec.delimiter : '/';
 	box->rec.state = STORE_MAILBOX_HERE;
-	choose_folder(s, box);
+	choose_folder(s, box, false);
 	box_index(s, box);
 	box->rec.rules = conf_rules_fingerprint(&box->rules);
 	store_mailbox_put(s->store, &box->rec);
@@ -212,8 +239,13 @@ static void on_list(struct sync *s, const struct imap_resp *r)
 		account_note(s, SYNC_WARNING, NULL, "a mailbox whose name has a NUL in it is left out");
 		return;
 	}
-	if (r->list.attrs & IMAP_NONEXISTENT_ATTR)
-		return; /* only its children exist, or only its subscription */
+	if (r->list.attrs & IMAP_NONEXISTENT_ATTR) {
+		/* only its children exist, or only its subscription */
+		box = box_of_wire(s, r->list.name);
+		if (box)
+			box->nonexistent = true;
+		return;
+	}
 	box = box_for(s, r);
 	box->listed = true; /* twice, maybe: then the last attributes count (Q68) */
 	if (box->rec.attrs != r->list.attrs)
@@ -227,27 +259,27 @@ static void on_list(struct sync *s, const struct imap_resp *r)
 
 static void on_status(struct sync *s, const struct imap_resp *r)
 {
-	struct box probe = { 0 }, **found;
+	struct box *box;
 
 	if (memchr(r->status.name.data, 0, r->status.name.len))
 		return;
-	probe.rec.wire = mem_copy_slice(r->status.name);
-	found = (struct box **)tfind(&probe, &s->by_wire, by_wire);
-	free(probe.rec.wire);
-	if (!found)
+	box = box_of_wire(s, r->status.name);
+	if (!box)
 		return;
-	(*found)->told = (struct plan_told){ r->status.items, r->status.messages, r->status.uidnext,
+	if ((r->status.items & IMAP_HAS_MAILBOXID) && r->status.mailboxid.len <= 255) {
+		free(box->told_mailboxid);
+		box->told_mailboxid = mem_copy_slice(r->status.mailboxid);
+	}
+	box->told = (struct plan_told){ r->status.items, r->status.messages, r->status.uidnext,
 		r->status.uidvalidity, r->status.highestmodseq };
 }
 
 void boxes_untagged(struct sync *s, const struct imap_resp *r)
 {
-	if (s->phase != SYNC_LISTING)
-		return;
-	if (r->kind == IMAP_LIST)
+	if (r->kind == IMAP_LIST && s->phase == SYNC_LISTING)
 		on_list(s, r);
-	else if (r->kind == IMAP_STATUS)
-		on_status(s, r);
+	else if (r->kind == IMAP_STATUS && (s->phase == SYNC_LISTING || s->phase == SYNC_PUSHING))
+		on_status(s, r); /* the replay asks, too */
 }
 
 static void on_listed(void *arg, const struct imap_resp *tagged)
@@ -292,12 +324,14 @@ void boxes_ask(struct sync *s)
 	bool status = list_tells_status(s);
 
 	boxes_load(s);
+	renames_forget(s);
 	for (struct box *box = s->boxes; box; box = box->next)
-		box->listed = false;
+		box->listed = box->nonexistent = false;
 	s->list_unanswered = 1;
 	s->status_unanswered = 0; /* of a connection that was lost */
 	s->listed = false;
-	/* Without a reference (Q56, Q86), and all: what the server makes of patterns is its own (Q60). */
+	/* An extended LIST tells the tasks only where it is asked to (RFC 6154 section 2).
+	 * Without a reference (Q56, Q86), and all: what the server makes of patterns is its own (Q60). */
 	if (!s->account->subscribed_only)
 		imap_cmd_add(cmd, "LIST \"\" \"*\"");
 	else if (status)
@@ -305,8 +339,10 @@ void boxes_ask(struct sync *s)
 	else
 		imap_cmd_add(cmd, "LSUB \"\" \"*\"");
 	if (status)
-		imap_cmd_add(cmd, " RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY%s))",
-			condstore ? " HIGHESTMODSEQ" : "");
+		imap_cmd_add(cmd, " RETURN (%sSTATUS (MESSAGES UIDNEXT UIDVALIDITY%s%s))",
+			imap_has(c, IMAP_CAP_SPECIAL_USE) ? "SPECIAL-USE " : "",
+			condstore ? " HIGHESTMODSEQ" : "",
+			imap_has(c, IMAP_CAP_OBJECTID) ? " MAILBOXID" : "");
 	imap_send(c, cmd, NULL, 0);
 }
 
@@ -347,7 +383,8 @@ static bool ask_status(struct sync *s)
 		cmd = imap_cmd_new(IMAP_CMD_PLAIN, on_status_answer, s);
 		imap_cmd_add(cmd, "STATUS ");
 		imap_cmd_add_string(cmd, slice_of(box->rec.wire), true);
-		imap_cmd_add(cmd, " (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)");
+		imap_cmd_add(cmd, " (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ%s)",
+			imap_has(c, IMAP_CAP_OBJECTID) ? " MAILBOXID" : "");
 		s->status_unanswered++;
 		imap_send(c, cmd, NULL, 0);
 	}
@@ -359,31 +396,6 @@ bool boxes_asked(struct sync *s)
 	if (!s->listed || s->list_unanswered > 0)
 		return false;
 	return !ask_status(s) && s->status_unanswered == 0;
-}
-
-/* L5: gone is what two complete LISTs of two sessions did not name (Q74). Its folder stays. */
-static void note_absence(struct box *box)
-{
-	struct sync *s = box->sync;
-	uint32_t was = box->rec.state;
-
-	if (box->listed)
-		box->rec.state &= ~(uint32_t)(STORE_MAILBOX_ABSENT | STORE_MAILBOX_GONE | STORE_MAILBOX_HERE);
-	else if (was & STORE_MAILBOX_HERE)
-		return;
-	else if (was & STORE_MAILBOX_ABSENT)
-		box->rec.state |= STORE_MAILBOX_GONE;
-	else
-		box->rec.state |= STORE_MAILBOX_ABSENT;
-	if (box->rec.state == was)
-		return;
-	box->rec_changed = true;
-	if (!box->listed && (box->rec.state & STORE_MAILBOX_GONE))
-		account_note(s, SYNC_WARNING, box->rec.name,
-			"is gone from the server; its folder \"%s\" stays as it is", box->rec.folder);
-	else if (!box->listed)
-		account_note(s, SYNC_INFO, box->rec.name,
-			"was not listed by the server; if it is missing next time too, it counts as gone");
 }
 
 static void note_unknown_names(struct sync *s)
@@ -412,17 +424,41 @@ static bool folder_is_gone(struct box *box)
 	return true;
 }
 
+/* True where the mailbox is not the one of our record, whatever its numbers (S2). */
+static bool is_another(struct box *box)
+{
+	const char *id = box->told_mailboxid;
+
+	if (!id || (box->rec.mailboxid && strcmp(box->rec.mailboxid, id) == 0))
+		return false;
+	if (!box->rec.mailboxid && !box->fresh && box->told.uidvalidity == box->rec.uidvalidity) {
+		box->rec.mailboxid = mem_copy(id);
+		box->rec_changed = true;
+		return false;
+	}
+	return box->rec.mailboxid != NULL;
+}
+
+/* S15: what is told again does last. */
+static void note_lasting(struct box *box)
+{
+	if (!(box->rec.state & STORE_MAILBOX_PASSING) || !(box->told.items & IMAP_HAS_UIDVALIDITY) ||
+		box->rec.uidvalidity == 0 || box->told.uidvalidity != box->rec.uidvalidity)
+		return;
+	box->rec.state &= ~(uint32_t)STORE_MAILBOX_PASSING;
+	box->rec_changed = true;
+}
+
 void boxes_decide(struct sync *s)
 {
+	if (s->listed)
+		boxes_follow_removed(s);
 	for (struct box *box = s->boxes; box; box = box->next) {
 		struct store_counts counts = { 0 };
 		bool unchanged;
 
-		if (s->listed) {
-			if (!box->fresh && !s->account->subscribed_only)
-				note_absence(box);
+		if (s->listed)
 			box->chosen = box_is_chosen(s, box);
-		}
 		if (!box->chosen)
 			continue;
 		if (box->fresh)
@@ -440,7 +476,8 @@ void boxes_decide(struct sync *s)
 		if (s->options.no_pull)
 			continue;
 		/* A body that is owed does not make the pull needed: the haul opens the mailbox itself. */
-		unchanged = !s->options.cold && plan_unchanged(&box->rec, &box->told, 0, box->rules.old_skip);
+		note_lasting(box);
+		unchanged = !is_another(box) && !s->options.cold && plan_unchanged(&box->rec, &box->told, 0, box->rules.old_skip);
 		box->state = unchanged ? BOX_IDLE : BOX_TO_PULL;
 		box->rules_changed = !box->fresh && box->rec.rules != conf_rules_fingerprint(&box->rules);
 		if (box->fresh)
@@ -465,19 +502,6 @@ void boxes_pull_touched(struct sync *s)
 		}
 		box->touched = false;
 	}
-}
-
-void box_deleted(struct box *box)
-{
-	box->listed = false;
-	box->chosen = false;
-	box->rec.state |= STORE_MAILBOX_ABSENT | STORE_MAILBOX_GONE;
-	box->rec_changed = true;
-}
-
-void box_was_renamed(struct box *box, const char *name)
-{
-	(void)box, (void)name;
 }
 
 void boxes_put_new(struct sync *s)
@@ -538,6 +562,15 @@ void boxes_tell_missing(struct sync *s)
 	}
 }
 
+void boxes_lose_session(struct sync *s)
+{
+	for (struct box *box = s->boxes; box; box = box->next) {
+		if (box->session != 0 && box->state == BOX_IDLE && box->may_owe)
+			box->state = BOX_TO_PULL;
+		box->session = 0;
+	}
+}
+
 void box_pull_again(struct box *box)
 {
 	if (!box->again || box->state != BOX_IDLE || box->pulls >= 3)
@@ -560,8 +593,10 @@ void boxes_free(struct sync *s)
 		struct box *box = s->boxes;
 		s->boxes = box->next;
 		store_mailbox_release(&box->rec);
+		free(box->told_mailboxid);
 		uids_release(&box->refused);
 		uids_release(&box->flagged_here);
+		uids_release(&box->shared);
 		free(box);
 	}
 	s->boxes_end = &s->boxes;

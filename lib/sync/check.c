@@ -130,6 +130,37 @@ static int check_message(struct check *c, const struct store_message *m, struct 
 	return rc;
 }
 
+/* A pending move has taken its file to another folder. Files that are there are looked at with that folder
+ * (check_others); here it matters whether there is one at all. */
+static int check_moved(struct check *c, const struct store_message *m, struct err *err)
+{
+	struct maildir_scan scan = { 0 };
+	struct store_mailbox box = { 0 };
+	bool missing;
+	int rc = 0;
+
+	if (!(m->state & STORE_SHOWN) || !store_mailbox_get(c->s.store, m->shown_mailbox, &box))
+		return 0;
+	rc = maildir_scan(c->s.maildir, box.folder, &scan, err);
+	missing = rc == 0 && !maildir_scan_find(&scan, m->base);
+	if (missing && c->repair && m->body)
+		rc = project_rewrite(c->s.store, c->s.maildir, m, box.folder, err);
+	if (missing && rc == 0)
+		differ(c, "missing", m->base, c->repair && m->body);
+	maildir_scan_release(&scan);
+	store_mailbox_release(&box);
+	return rc;
+}
+
+/* Files of messages of other mailboxes, which a pending move shows here. */
+static void check_others(struct check *c, struct store_message *m)
+{
+	for (size_t i = 0; i < c->scan.count; i++)
+		if (!c->ours[i] && store_message_by_base(c->s.store, c->scan.entries[i].base, m) &&
+			(m->state & STORE_SHOWN) && m->shown_mailbox == c->box.id)
+			check_entry(c, m, &c->scan.entries[i]);
+}
+
 static void report_foreign(struct check *c)
 {
 	struct buf path;
@@ -148,6 +179,7 @@ static void report_foreign(struct check *c)
 
 static int check_box(struct check *c, struct err *err)
 {
+	struct store_each at = { 0 };
 	struct store_message m;
 	int rc;
 
@@ -158,10 +190,10 @@ static int check_box(struct check *c, struct err *err)
 	c->ours = mem_new(c->scan.count + 1);
 	store_message_init(&m);
 	rc = 0;
-	for (uint32_t uid = 0; rc == 0 && store_message_next(c->s.store, c->box.id, uid, &m);) {
-		uid = m.uid;
-		rc = check_message(c, &m, err);
-	}
+	while (rc == 0 && store_message_each(c->s.store, c->box.id, &at, &m))
+		rc = m.shown_mailbox == c->box.id ? check_message(c, &m, err) : check_moved(c, &m, err);
+	if (rc == 0)
+		check_others(c, &m);
 	if (rc == 0)
 		report_foreign(c);
 	if (rc == 0)

@@ -294,6 +294,8 @@ bool fold(struct sync *s)
 	if (is_foreign(s))
 		return true;
 	rc = read_line(s, &r);
+	if (rc == 1)
+		fold_names_load(s);
 	while (rc == 1) {
 		if (!batch_begin(s))
 			return false;
@@ -304,6 +306,7 @@ bool fold(struct sync *s)
 	}
 	if (rc < 0)
 		account_fail(s, &r.bad);
+	fold_names_free(s);
 	return rc == 0 && !s->failed;
 }
 

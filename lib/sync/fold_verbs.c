@@ -21,27 +21,10 @@ void fold_refuse(struct sync *s, uint64_t number, uint32_t verb, enum store_acti
 	store_action_release(&a);
 }
 
-/* A mailbox by its name: one of the store, or the one that a waiting rename gives this name. */
-static struct box *box_named(struct sync *s, const char *name)
-{
-	struct box *box = box_by_name(s, name);
-	struct store_action a;
-
-	if (box && !(box->rec.state & STORE_MAILBOX_GONE))
-		return box;
-	store_action_init(&a);
-	for (uint64_t at = 0; store_action_next(s->store, at, &a); at = a.number)
-		if (a.verb == QUEUE_RENAME && a.state == STORE_ACTION_WAITING && a.text &&
-			strcmp(a.text, name) == 0)
-			box = box_by_id(s, a.mailbox);
-	store_action_release(&a);
-	return box;
-}
-
 /* Where mail goes to. One that nobody knows is made, or not, as on-missing-mailbox says. */
 static struct box *target(struct sync *s, const char *name)
 {
-	struct box *box = name && *name ? box_named(s, name) : NULL;
+	struct box *box = name && *name ? fold_box_named(s, name) : NULL;
 
 	return box || !name || !*name ? box : box_here(s, name);
 }
@@ -59,7 +42,7 @@ static const char *check(struct sync *s, const struct store_message *m, const st
 	const char *why = NULL;
 
 	shown_init(&w);
-	show_wanted(s->store, m, &w);
+	show_now(s->store, m, &w);
 	if (w.mailbox != box->rec.id || !w.visible)
 		why = "a message of it is not in that mailbox (any more)";
 	else if (qm->uid && m->mailbox == box->rec.id && qm->uidvalidity &&
@@ -95,7 +78,7 @@ static uint64_t make_copy(struct sync *s, const struct store_action *a, const st
 
 	store_message_init(&copy);
 	shown_init(&w);
-	show_wanted(s->store, m, &w);
+	show_now(s->store, m, &w);
 	copy.mailbox = a->to;
 	copy.state = STORE_HERE;
 	mail_flags_copy(&copy.flags, &w.flags);
@@ -119,7 +102,7 @@ static void take_message(struct sync *s, const struct store_action *a, struct st
 	put_part(s, a, m, made, 0);
 	if (made)
 		show_number(s, made);
-	show_update(s, m);
+	show_added(s, m, a);
 	store_message_put(s->store, m);
 }
 
@@ -238,24 +221,11 @@ static const char *take_fetch(struct sync *s, const struct queue_action *line, s
 	return NULL;
 }
 
-static bool has_pending_rename(struct sync *s, const struct box *box, const char *name)
-{
-	struct store_action a;
-	bool found = false;
-
-	store_action_init(&a);
-	for (uint64_t at = 0; !found && store_action_next(s->store, at, &a); at = a.number)
-		found = a.verb == QUEUE_RENAME && a.state == STORE_ACTION_WAITING &&
-			a.mailbox == box->rec.id && strcmp(box->rec.name, name) == 0;
-	store_action_release(&a);
-	return found;
-}
-
 static const char *take_rename(struct sync *s, const struct queue_action *line, struct store_action *a,
 	const struct box *box)
 {
 	const char *to = queue_action_get(line, "to");
-	struct box *taken = to && *to ? box_named(s, to) : NULL;
+	struct box *taken = to && *to ? fold_box_named(s, to) : NULL;
 
 	if (!to || !*to)
 		return "the new name is missing (\"to=\")";
@@ -263,6 +233,7 @@ static const char *take_rename(struct sync *s, const struct queue_action *line, 
 		return "INBOX cannot be renamed";
 	if (taken && taken != box && !(taken->rec.state & STORE_MAILBOX_HERE))
 		return "there is a mailbox of that name";
+	fold_names_add(s, box, to);
 	a->text = mem_copy(to);
 	store_action_put(s->store, a);
 	return NULL;
@@ -276,7 +247,7 @@ static const char *take_box(struct sync *s, const struct queue_action *line, str
 			return "INBOX cannot be deleted";
 		/* What the user saw (R12). */
 		a->uidvalidity = box->rec.uidvalidity;
-		a->uidnext = box->rec.uidnext;
+		a->uidnext = box->rec.uidnext ? box->rec.uidnext : box->rec.lastseen + (box->rec.lastseen < UID_MAX);
 		a->options = queue_action_get(line, "force") ? FOLD_FORCE : 0;
 	}
 	store_action_put(s->store, a);
@@ -288,12 +259,10 @@ static const char *take(struct sync *s, const struct queue_action *line, struct 
 {
 	bool makes = line->verb == QUEUE_CREATE || line->verb == QUEUE_APPEND ||
 		     line->verb == QUEUE_SUBSCRIBE;
-	struct box *box = makes ? target(s, line->mailbox) : box_named(s, line->mailbox);
+	struct box *box = makes ? target(s, line->mailbox) : fold_box_named(s, line->mailbox);
 
 	if (!box)
 		return "there is no such mailbox";
-	if (!makes && has_pending_rename(s, box, line->mailbox))
-		return "the mailbox has another name by then";
 	a->mailbox = box->rec.id;
 	switch (line->verb) {
 	case QUEUE_FLAG:

@@ -19,6 +19,7 @@
 #define ASK_MESSAGES 200
 #define ITEMS "(UID BODY.PEEK[])" /* RFC822 gives nothing on iCloud (Q54), BODY[] sets \Seen (Q56) */
 #define DOUBTS_MAX 100
+#define LABELS_MAX 16 /* of one mail, that are looked at */
 #define DOUBT_OCTETS (4u << 20)
 
 struct haul_ask {
@@ -80,10 +81,18 @@ static bool doubts_are_many(const struct haul *h)
 	return h->doubt_count >= DOUBTS_MAX || h->doubt_octets >= DOUBT_OCTETS;
 }
 
+static bool is_of_record(const struct haul *h)
+{
+	const struct box *box = h->visit.box;
+
+	return box->rec.uidvalidity != 0 ? h->uidvalidity == box->rec.uidvalidity
+					 : box_is_of_session(box, h->visit.link);
+}
+
 /* Is what comes of the mailbox that our record speaks of? A pull may have found out otherwise since. */
 static bool haul_trusts(const struct haul *h)
 {
-	return h->trusted && h->uidvalidity == h->visit.box->rec.uidvalidity;
+	return h->trusted && is_of_record(h);
 }
 
 bool haul_visit_is_trusted(const struct visit *v)
@@ -118,6 +127,13 @@ static void settle_doubts(struct haul *h)
 	h->checking = false;
 }
 
+static void ask_again(struct box *box, uint32_t uid)
+{
+	if (uid && uid <= box->haul_after)
+		box->haul_after = uid - 1;
+	box->may_owe = true;
+}
+
 static void haul_end(struct haul *h)
 {
 	struct link *link = h->visit.link;
@@ -135,14 +151,9 @@ static void haul_end(struct haul *h)
 	if (link && link->haul == h)
 		link->haul = NULL;
 	box_pull_again(h->visit.box);
+	if (haul_sync(h)->arrived_count == 0)
+		hauls_awaited(haul_sync(h));
 	account_mark(haul_sync(h));
-}
-
-static void ask_again(struct box *box, uint32_t uid)
-{
-	if (uid && uid <= box->haul_after)
-		box->haul_after = uid - 1;
-	box->may_owe = true;
 }
 
 void haul_refused(struct box *box, uint32_t uid, const struct imap_resp *tagged)
@@ -190,7 +201,7 @@ static void judge_ask(struct haul *h, struct haul_ask *ask, const struct imap_re
 
 static void judge_select(struct haul *h, const struct imap_resp *tagged)
 {
-	if (tagged->cond.cond == IMAP_OK && h->uidvalidity == h->visit.box->rec.uidvalidity) {
+	if (tagged->cond.cond == IMAP_OK && is_of_record(h)) {
 		h->trusted = true;
 		return;
 	}
@@ -293,15 +304,69 @@ static void send_ask(struct haul *h, struct uids *set, uint64_t octets)
 	imap_send(h->visit.link->imap, cmd, NULL, octets);
 }
 
-static bool owes_stand_in(struct box *box, uint32_t uid)
+/* Is the same mail on its way for another label (S12)? Then it is not asked for again before that has come. */
+static bool is_asked(struct box *box, const struct store_message *m)
 {
+	struct sync *s = box->sync;
+	struct store_message k;
+	bool asked = false;
+	unsigned seen = 0;
+
+	if (!m->emailid || !s->account->match_bodies)
+		return false;
+	store_message_init(&k);
+	for (uint64_t after = 0; !asked && seen++ < LABELS_MAX &&
+		store_emailid_next(s->store, m->emailid, after, &k);
+		after = k.number) {
+		const struct box *other = box_by_id(s, k.mailbox);
+		asked = other && other != box && other->hauling && k.uid <= other->haul_after &&
+			(k.state & STORE_BODY_OWED) && !standin_is_owed(&k) && !uids_has(&other->refused, k.uid);
+	}
+	store_message_release(&k);
+	return asked;
+}
+
+void hauls_awaited(struct sync *s)
+{
+	for (struct box *box = s->boxes; box; box = box->next) {
+		if (box->awaits)
+			ask_again(box, box->awaits);
+		box->awaits = 0;
+	}
+}
+
+/* Has another label's haul brought its body since, or is that on its way? */
+static bool is_shared(struct box *box, const struct store_message *m)
+{
+	if (standin_is_owed(m))
+		return false;
+	if (match_body_by_emailid(box->sync, m) != 0) {
+		uids_add(&box->shared, m->uid);
+		account_mark(box->sync);
+		return true;
+	}
+	if (!is_asked(box, m))
+		return false;
+	if (!box->awaits)
+		box->awaits = m->uid;
+	return true;
+}
+
+/* Is it brought in another way than by its whole body? */
+static bool goes_elsewhere(struct haul *h, uint32_t uid)
+{
+	struct box *box = h->visit.box;
 	struct store_message m;
-	bool owes;
+	bool elsewhere = false;
 
 	store_message_init(&m);
-	owes = store_message_by_uid(box->sync->store, box->rec.id, uid, &m) && standin_is_owed(&m);
+	if (store_message_by_uid(box->sync->store, box->rec.id, uid, &m)) {
+		elsewhere = standin_is_owed(&m) || is_shared(box, &m);
+		if (standin_is_owed(&m))
+			standins_add(h->standins, uid);
+	}
 	store_message_release(&m);
-	return owes;
+	return elsewhere;
 }
 
 static uint64_t messages_max(const struct sync *s)
@@ -325,8 +390,7 @@ static bool next_set(struct haul *h, struct uids *set, uint64_t *octets)
 	*octets = 0;
 	while (uids_count(set) < messages_max(s) && ranges < ranges_max &&
 		store_owed_next(s->store, box->rec.id, box->haul_after, &uid, &size)) {
-		if (owes_stand_in(box, uid)) {
-			standins_add(h->standins, uid);
+		if (goes_elsewhere(h, uid)) {
 			box->haul_after = uid;
 			continue;
 		}
@@ -594,16 +658,38 @@ static void haul_free(struct visit *v)
 	free(h);
 }
 
-struct box *haul_find(struct sync *s)
+/* S15: UIDs that do not last mean nothing on another connection. */
+static bool has_uids_for(const struct box *box, const struct link *link)
 {
+	return box->session == 0 ? box->rec.uidvalidity != 0 : box_is_of_session(box, link);
+}
+
+/* Is a body owed that must be asked for? */
+static bool has_to_ask(struct box *box)
+{
+	struct store *store = box->sync->store;
+	struct store_message m;
+	bool ask = false;
 	uint32_t uid;
 	uint64_t size;
 
+	store_message_init(&m);
+	while (!ask && store_owed_next(store, box->rec.id, box->haul_after, &uid, &size)) {
+		ask = !store_message_by_uid(store, box->rec.id, uid, &m) || !m.emailid || !is_shared(box, &m);
+		if (!ask)
+			box->haul_after = uid;
+	}
+	store_message_release(&m);
+	return ask;
+}
+
+struct box *haul_find(struct sync *s, const struct link *link)
+{
 	for (struct box *box = s->boxes; box; box = box->next) {
-		if (!box->may_owe || box->hauling || box->rec.uidvalidity == 0 ||
+		if (!box->may_owe || box->hauling || !has_uids_for(box, link) ||
 			box->state == BOX_LEFT || box->state == BOX_TO_PULL || !box->chosen)
 			continue;
-		if (store_owed_next(s->store, box->rec.id, box->haul_after, &uid, &size))
+		if (has_to_ask(box))
 			return box;
 		/* A pull that goes on may bring more; its apply sets this again. */
 		box->may_owe = false;

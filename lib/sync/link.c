@@ -121,6 +121,9 @@ void link_open(struct link *link)
 	snprintf(link->name, sizeof link->name, "%s#%u", a->name, link->index + 1);
 	options.name = link->name;
 	link->state = LINK_OPENING;
+	link->serial = ++s->connections;
+	if (link->index == 0)
+		boxes_lose_session(s);
 	link->imap = imap_new(s->io, &options, &events, link);
 }
 

@@ -53,8 +53,7 @@ static void keep_header(void *arg, const void *data, size_t len)
 		buf_add(header, data, len);
 }
 
-/* The Message-ID of a message that we hold. */
-static bool known_id(struct sync *s, const struct store_message *m, uint8_t id[16])
+bool match_known_id(struct sync *s, const struct store_message *m, uint8_t id[16])
 {
 	struct buf header;
 
@@ -74,7 +73,7 @@ static bool same_mail(struct sync *s, const struct store_message *n, const struc
 
 	if (n->emailid && k->emailid)
 		return strcmp(n->emailid, k->emailid) == 0;
-	return has_id(n->message_id) && known_id(s, k, id) && memcmp(id, n->message_id, 16) == 0;
+	return has_id(n->message_id) && match_known_id(s, k, id) && memcmp(id, n->message_id, 16) == 0;
 }
 
 bool match_suspects(struct sync *s, int64_t date, uint64_t size, bool has_emailid, bool *by_message_id)
@@ -185,6 +184,46 @@ static bool share(struct box *box, struct store_message *n, uint64_t body)
 	batch_show(s, n, &st);
 	box->result.matched++;
 	return true;
+}
+
+uint64_t match_body_by_emailid(struct sync *s, const struct store_message *n)
+{
+	struct store_message k;
+	uint64_t body = 0;
+	unsigned seen = 0;
+
+	if (!n->emailid || !s->account->match_bodies)
+		return 0;
+	store_message_init(&k);
+	for (uint64_t after = 0; body == 0 && seen++ < ALIKE_MAX &&
+		store_emailid_next(s->store, n->emailid, after, &k);
+		after = k.number)
+		body = k.body;
+	store_message_release(&k);
+	return body;
+}
+
+bool match_share(struct box *box, unsigned *limit)
+{
+	struct sync *s = box->sync;
+	struct store_message n;
+	uint32_t uid = 1;
+
+	store_message_init(&n);
+	while (*limit > 0 && (uid = uids_next(&box->shared, uid)) != 0) {
+		uint64_t body;
+		--*limit;
+		if (store_message_by_uid(s->store, box->rec.id, uid, &n) && !n.body &&
+			(n.state & STORE_BODY_OWED) && (body = match_body_by_emailid(s, &n)) != 0 &&
+			share(box, &n, body)) {
+			s->progress.messages_done++;
+			s->progress.octets_done += n.size;
+		}
+		uid++;
+	}
+	uids_remove_range(&box->shared, 1, uid ? uid - 1 : UID_MAX);
+	store_message_release(&n);
+	return !uids_is_empty(&box->shared);
 }
 
 static void resolve(struct box *box, struct store_message *n)

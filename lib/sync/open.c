@@ -101,7 +101,7 @@ int open_local(struct sync *s, struct err *err)
 		return 0;
 	if (open_maildir(s, err) < 0)
 		return -1;
-	if (project_finish(s->store, s->maildir, err) < 0 ||
+	if (moves_finish(s->store, s->maildir, err) < 0 || project_finish(s->store, s->maildir, err) < 0 ||
 		boot_check(s->store, s->maildir, &s->run, err) < 0)
 		return -1;
 	maildir_sweep_tmp(s->maildir, still_needed, s->store);

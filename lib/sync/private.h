@@ -24,6 +24,7 @@ struct arrival;
 struct box;
 struct haul;
 struct pull;
+struct question;
 struct sync;
 
 /* One selection of a mailbox on one connection: the owner that lib/imap gives back with each
@@ -50,6 +51,7 @@ struct link {
 	enum link_state state;
 	struct imap *imap;
 	struct haul *haul; /* that has more to ask for over it */
+	unsigned serial;   /* of the connection: another after each link_open */
 	char name[80];
 };
 
@@ -65,14 +67,20 @@ struct box {
 	struct box *next;
 	struct store_mailbox rec; /* as it will be in the store after the next commit */
 	struct plan_told told;
+	char *told_mailboxid; /* with it (RFC 8474); NULL */
+	struct box *was;      /* renamed.c: this name stands for the mailbox that was there */
 	struct conf_mailbox_rules rules;
 	enum box_state state;
 	bool listed;       /* the server named it in this run */
+	bool nonexistent;  /* it said that there is none */
+	bool newly_gone;   /* since this run */
 	bool chosen;       /* by configuration and command line */
 	bool fresh;        /* has no record yet */
 	bool rec_changed;  /* rec must be written */
+	unsigned session;  /* S15: its UIDs are of this connection alone (link.serial); 0: they last */
 	bool by_select;    /* EXAMINE told another UIDVALIDITY: ask SELECT */
 	unsigned pulls;    /* how often it was pulled in this run */
+	bool by_us;        /* it was renamed or deleted on our word: no news */
 	bool touched;      /* the replay changed it: what LIST-STATUS told is no longer so */
 	bool again;        /* something showed that the pull must be done once more */
 	uint32_t haul_after; /* bodies up to this UID have been asked for in this run */
@@ -82,12 +90,18 @@ struct box {
 	bool may_owe;      /* the store may hold bodies owed of it */
 	struct uids refused; /* bodies that the server would not give in this run; told */
 	struct uids flagged_here; /* stand-ins that are to be wanted whole */
+	uint32_t awaits;          /* from this UID on some wait for another mailbox's haul; 0: none */
+	struct uids shared;       /* whose bodies have come for another mailbox meanwhile */
 	uint32_t match_after; /* up to this UID they are resolved */
 	uint32_t uidnext_hint; /* of an earlier pull of this run, for splitting */
 	bool rules_changed;  /* since the bodies owed were chosen: its messages are looked at anew */
 	uint32_t rules_after; /* up to this UID that is done */
 	struct sync_result result;
 };
+static inline bool box_is_of_session(const struct box *box, const struct link *link)
+{
+	return box->session != 0 && link && link->serial == box->session;
+}
 
 /* secret.c */
 struct secret {
@@ -170,15 +184,21 @@ struct sync {
 	int exit_status;
 	double started, told;
 
+	struct rename *renames; /* fold_names.c */
 	struct push *push;
 	struct throttle throttle;
 	struct link links[LINKS];
+	unsigned connections; /* so far */
 	struct visit *visits;
 	struct box *boxes, **boxes_end;
 	void *by_wire, *folders; /* trees (tsearch): boxes by wire name, folders taken without case */
 	struct box *next_status;
 	unsigned list_unanswered, status_unanswered;
 	bool listed, decided;
+	struct question *questions; /* renamed.c */
+	unsigned questions_unanswered;
+	bool renames_begun;
+	struct own_rename *own_renames;
 
 	struct buf text; /* a piece of a body with its line ends changed */
 	/* What has gathered for the next transaction (batch.c). */
@@ -239,6 +259,8 @@ void link_close(struct link *link); /* at once */
  * until the next one; only SELECT writes them down (Q70). Nothing is lost by SELECT but \Recent. */
 bool link_is_plain(const struct link *link);
 void visits_free(struct sync *s);
+/* S15: a connection was lost, and with it the UIDs that were good for it only. */
+void boxes_lose_session(struct sync *s);
 /* Gives the memory of a visit to the run. */
 void visit_add(struct visit *v, const struct visit_ops *ops, struct box *box, struct link *link);
 
@@ -323,9 +345,6 @@ void standins_free(struct standins *t);
 void boxes_load(struct sync *s); /* those of the store, once */
 struct box *box_by_id(struct sync *s, uint32_t id); /* NULL */
 struct box *box_by_name(struct sync *s, const char *name);
-/* The server has deleted, or renamed, it on our word: the local side follows. */
-void box_deleted(struct box *box);
-void box_was_renamed(struct box *box, const char *name);
 /* In a transaction: a mailbox that an action will make on the server (STORE_MAILBOX_HERE). */
 struct box *box_here(struct sync *s, const char *name);
 /* The account's trash mailbox, or NULL: as configured, else by SPECIAL-USE. */
@@ -349,6 +368,31 @@ void boxes_tell_missing(struct sync *s);
 /* Where something showed that it must be: the next pull of this run, up to a bound. */
 void box_pull_again(struct box *box);
 void boxes_free(struct sync *s);
+/* Another folder, which nobody has and nothing lies in. */
+void box_choose_folder(struct box *box);
+bool box_has_folder(const struct sync *s, const char *folder);
+
+/* renamed.c: after LIST. True once it is known which names stand for mailboxes that had other ones (box->was). */
+bool renames_found(struct sync *s);
+void renames_forget(struct sync *s); /* LIST is asked for anew */
+/* We have renamed it, with what is below it: at the next LIST no question is needed. */
+void renames_expect(struct box *box, const char *name);
+void renames_free(struct sync *s);
+/* renamed_apply.c: those take their records, and their folders follow. */
+void renames_apply(struct sync *s);
+
+/* removed.c: which are gone, and what becomes of them. */
+void boxes_follow_removed(struct sync *s);
+
+/* moves.c: folders that get other names; lines of a list, in the order in which they are made. */
+void moves_add(struct buf *list, const char *from, const char *to);
+void moves_note(struct store *store, const struct buf *list); /* in a transaction */
+/* Makes those that are noted, and strikes them off; nothing to do is fine. */
+int moves_finish(struct store *store, struct maildir *maildir, struct err *err);
+
+/* removed.c: the mailbox's messages, files and folder go, but for what exists nowhere else; transactions of its
+ * own. -1: the store or the Maildir cannot be written. */
+int box_remove(struct box *box, struct err *err);
 
 /* pull.c */
 void pull_start(struct box *box, struct link *link);
@@ -382,8 +426,10 @@ void push_free(struct push *p);
 
 /* haul.c */
 /* Is there a body to ask for, beyond what is asked for already? */
-struct box *haul_find(struct sync *s);
+struct box *haul_find(struct sync *s, const struct link *link);
 void haul_start(struct link *link, struct box *box);
+/* Bodies that came for one label are here: other labels' messages that waited for them have their turn. */
+void hauls_awaited(struct sync *s);
 /* All that are under way: go on asking where there is room, end where all has come. */
 void hauls_more(struct sync *s);
 /* Is what comes for this visit of a haul of the mailbox that our record speaks of? */
@@ -422,24 +468,25 @@ bool reset_some(struct box *box, unsigned limit);
 /* May a message with these be one whose body the store has? *by_message_id: then its Message-ID is worth asking
  * for; where both have an EMAILID that was told already (S13). */
 bool match_suspects(struct sync *s, int64_t date, uint64_t size, bool has_emailid, bool *by_message_id);
+/* The Message-ID of a message that we hold, from its record or its body; false where there is none. */
+bool match_known_id(struct sync *s, const struct store_message *m, uint8_t id[16]);
 /* 16 octets that stand for the Message-ID in a header; zeros where there is none. */
 void match_message_id(struct slice header, uint8_t id[16]);
+/* The body of another message with the same EMAILID; 0: none is here. */
+uint64_t match_body_by_emailid(struct sync *s, const struct store_message *n);
+/* In a transaction: those of box->shared get it, without a fetch; true where more is left. */
+bool match_share(struct box *box, unsigned *limit);
 /* In a transaction: resolves what is UNMATCHED and then drops orphans; true where more is left. */
 bool match_some(struct box *box, unsigned *limit);
 
-/* show.c: what the Maildir should hold of a message. */
-struct shown {
-	bool visible;
-	uint32_t mailbox;
-	struct mail_flags flags;
-};
-void shown_init(struct shown *w);
-void shown_release(struct shown *w);
-/* Agreed with the pending actions applied in order. */
-void show_wanted(struct store *store, const struct store_message *m, struct shown *w);
+/* show.c: what the Maildir should hold of a message (sync.h has the rest). */
 /* In a transaction: the record's shown part follows, with projections; *m is not put. */
 void show_update(struct sync *s, struct store_message *m);
-/* The same for a message of the store, which is put. */
+/* What is shown already: as wanted, without a look at what is pending where there is a file. */
+void show_now(struct store *store, const struct store_message *m, struct shown *w);
+/* show_update after one more action, the last one so far, without a look at the earlier ones. */
+void show_added(struct sync *s, struct store_message *m, const struct store_action *a);
+/* show_update for a message of the store, which is put. */
 void show_number(struct sync *s, uint64_t number);
 
 /* settle.c: what becomes of an action. In a transaction. */
@@ -477,6 +524,11 @@ void fold_action(struct sync *s, const struct queue_action *line);
 /* The record of a line that cannot be done. */
 void fold_refuse(struct sync *s, uint64_t number, uint32_t verb, enum store_action_state state,
 	const char *reason);
+/* fold_names.c: what mailboxes are called when the renames that wait are done. */
+void fold_names_load(struct sync *s);
+void fold_names_add(struct sync *s, const struct box *box, const char *to);
+void fold_names_free(struct sync *s);
+struct box *fold_box_named(struct sync *s, const char *name); /* NULL */
 /* fold_append.c: NULL, or why not; that may stand in *err. */
 const char *fold_append(struct sync *s, const struct queue_action *line, struct store_action *a,
 	struct err *err);

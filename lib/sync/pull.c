@@ -232,7 +232,8 @@ static bool recv_refused_select(struct pull *p)
 		box->rec.state |= STORE_MAILBOX_ABSENT | STORE_MAILBOX_GONE;
 		box->rec_changed = true;
 		account_note(pull_sync(p), SYNC_WARNING, box->rec.name,
-			"is gone from the server; its folder stays as it is");
+			pull_sync(p)->account->remove_gone ? "is gone from the server"
+				: "is gone from the server; its folder stays as it is");
 		pull_leave(p, BOX_LEFT);
 	} else {
 		note_refusal(p, "open the mailbox");
@@ -240,23 +241,48 @@ static bool recv_refused_select(struct pull *p)
 	return false;
 }
 
-/* Some servers renew a UIDVALIDITY now and then (Q40), so the messages are looked for among those we hold. */
-static bool start_reset(struct pull *p)
+/* S15. Told once: it will be so in every session. */
+static void tell_passing(struct pull *p)
 {
 	struct box *box = p->visit.box;
-	struct sync *s = pull_sync(p);
 
-	account_note(s, SYNC_WARNING, box->rec.name,
+	account_note(pull_sync(p), box->rec.state & STORE_MAILBOX_PASSING ? SYNC_INFO : SYNC_WARNING, box->rec.name,
+		"the server has no lasting UIDs for it: its messages are recognized anew in each session");
+}
+
+/* Some servers renew a UIDVALIDITY now and then (Q40). Nor is one that is new each time news. */
+static void tell_reset(struct pull *p)
+{
+	struct box *box = p->visit.box;
+
+	account_note(pull_sync(p), p->passing ? SYNC_INFO : SYNC_WARNING, box->rec.name,
 		p->sel.uidvalidity != box->rec.uidvalidity
 			? "UIDVALIDITY changed from %llu to %llu: its messages are recognized anew"
 			: "the server went back behind what it told before (UIDVALIDITY %llu, still %llu): "
 			  "its messages are recognized anew",
 		(unsigned long long)box->rec.uidvalidity, (unsigned long long)p->sel.uidvalidity);
 	box->result.reset = true;
+}
+
+/* Twice in a row the UIDVALIDITY was a new one, or there is none: such UIDs are good for this connection
+ * only (S15). */
+static bool start_reset(struct pull *p)
+{
+	struct box *box = p->visit.box;
+	struct sync *s = pull_sync(p);
+
+	p->passing = p->sel.uidvalidity == 0 ||
+		((box->rec.state & STORE_MAILBOX_PASSING) && p->sel.uidvalidity != box->rec.uidvalidity);
+	if (p->sel.uidvalidity == 0)
+		tell_passing(p);
+	else
+		tell_reset(p);
 	if (s->options.dry_run) {
 		pull_leave(p, BOX_IDLE);
 		return false;
 	}
+	if (p->sel.uidvalidity != box->rec.uidvalidity || p->passing)
+		box->rec.state |= STORE_MAILBOX_PASSING;
 	p->state = PULL_RESETTING;
 	pull_pend(p);
 	return false;
@@ -366,6 +392,31 @@ static void ask_new_after_all(struct pull *p)
 	p->row = row;
 }
 
+/* S15: no UIDVALIDITY, or UIDNOTSTICKY. True where this pull may go on with the UIDs that it gets. */
+static bool take_passing(struct pull *p)
+{
+	struct box *box = p->visit.box;
+
+	if (p->plan.examine && !(box->rec.state & STORE_MAILBOX_PASSING)) {
+		box->by_select = true; /* Q70: EXAMINE may not tell what SELECT does */
+		pull_leave(p, BOX_TO_PULL);
+		return false;
+	}
+	if (!box_is_of_session(box, p->visit.link) && (box->rec.lastseen > 0 || box->rec.uidvalidity != 0))
+		return start_reset(p);
+	if (box->session == 0)
+		tell_passing(p);
+	box->session = p->visit.link->serial;
+	if (!(box->rec.state & STORE_MAILBOX_PASSING))
+		box->rec_changed = true;
+	box->rec.state |= STORE_MAILBOX_PASSING;
+	p->passing = p->trusted = true;
+	box->uidnext_hint = p->sel.uidnext;
+	if (p->plan.uidnext == 0)
+		p->plan.uidnext = p->sel.uidnext;
+	return true;
+}
+
 static bool recv_select(struct pull *p)
 {
 	struct box *box = p->visit.box;
@@ -377,10 +428,7 @@ static bool recv_select(struct pull *p)
 		return p->state == PULL_ASKING;
 	switch (plan_select(&box->rec, &p->sel, p->plan.examine)) {
 	case PLAN_NO_UIDS:
-		account_note(s, SYNC_FAILURE, box->rec.name,
-			"the server has no lasting UIDs for it (no UIDVALIDITY); it is left alone");
-		pull_leave(p, BOX_LEFT);
-		return false;
+		return take_passing(p);
 	case PLAN_CONFIRM:
 		box->by_select = true;
 		pull_leave(p, BOX_TO_PULL);
@@ -389,6 +437,10 @@ static bool recv_select(struct pull *p)
 		return start_reset(p);
 	case PLAN_GO_ON:
 		break;
+	}
+	if ((box->rec.state & STORE_MAILBOX_PASSING) && !box->session && !box->result.reset) {
+		box->rec.state &= ~(uint32_t)STORE_MAILBOX_PASSING; /* it did last after all */
+		box->rec_changed = true;
 	}
 	if (box->by_select && !p->plan.examine)
 		s->no_examine = s->facts_changed = true;
@@ -743,14 +795,20 @@ void pull_start(struct box *box, struct link *link)
 
 	visit_add(&p->visit, &ops, box, link);
 	buf_init(&p->keywords, 0);
+	box->state = BOX_PULLING;
+	box->pulls++;
+	/* S15: what its UIDs named is over. */
+	if ((box->rec.state & STORE_MAILBOX_PASSING) && box->rec.uidvalidity == 0 && box->session == 0 &&
+		box->rec.lastseen > 0 && !s->options.dry_run) {
+		start_reset(p);
+		return;
+	}
 	p->condstore = can_enable;
 	p->matching = box->rec.state & STORE_MAILBOX_MATCHING;
 	if (p->plan.uidnext == 0)
 		p->plan.uidnext = box->uidnext_hint;
 	p->known_before = store_mailbox_counts(s->store, box->rec.id).messages;
 	p->plan = plan_pull(&box->rec, &box->told, &means);
-	box->state = BOX_PULLING;
-	box->pulls++;
 	/* What LIST-STATUS told serves the first pull of a run only. */
 	box->told.items = 0;
 	account_progress(s, box->rec.name, false);

@@ -198,6 +198,7 @@ static bool apply_reset(struct pull *p, unsigned limit)
 	box->rec.state |= STORE_MAILBOX_MATCHING;
 	box->rec_changed = true;
 	box->by_select = false;
+	box->session = p->passing && p->visit.link ? p->visit.link->serial : 0;
 	box->haul_after = 0;
 	pull_leave(p, BOX_TO_PULL);
 	return false;

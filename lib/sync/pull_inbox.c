@@ -115,7 +115,7 @@ static void on_cond(struct pull *p, const struct imap_resp *r)
 	switch (r->cond.code) {
 	case IMAP_UIDVALIDITY:
 		/* Selected once more for a later row, and it is another mailbox now: from the start. */
-		if (p->trusted && r->cond.code_number != p->visit.box->rec.uidvalidity)
+		if (p->trusted && !p->passing && r->cond.code_number != p->visit.box->rec.uidvalidity)
 			pull_leave(p, BOX_TO_PULL);
 		p->sel.uidvalidity = r->cond.code_number;
 		break;

@@ -41,6 +41,7 @@ struct pull {
 	struct plan_pull plan;
 	struct plan_selected sel;
 	bool trusted;      /* SELECT was answered OK and is of our record */
+	bool passing;      /* S15: the UIDs that it tells are of this connection alone */
 	bool condstore;    /* the server's mod-sequences may be believed */
 	unsigned row, judged; /* the next to be sent, and to be judged */
 	bool sent[ROWS];

@@ -20,6 +20,8 @@
 #include "base/point.h"
 #include "sync/push_private.h"
 
+#define VAIN_STEPS 16 /* so far ahead an expunge is looked for; no further, or it costs more than it saves */
+
 /* Rows */
 
 void push_go(struct push *p, const char *row)
@@ -180,13 +182,21 @@ static bool must_wait(struct push *p, const struct store_action *a, uint64_t mes
 	struct store *store = p->sync->store;
 	struct store_part part;
 	uint64_t earlier = 0;
+	uint64_t end = p->kind == &push_flags && p->count > 0 ? p->first.number : a->number;
 
-	while (store_pending_next(store, message, earlier, &earlier) && earlier < a->number) {
-		if (p->kind == &push_flags && p->count > 0 && earlier >= p->first.number)
-			continue;
+	while (store_pending_next(store, message, earlier, &earlier) && earlier < end) {
 		if (store_part_get(store, earlier, message, &part) && !(part.state & STORE_PART_LOCAL))
 			return true;
 	}
+	return false;
+}
+
+/* One UID stands in a command once: a second copy of the message is the next batch's. */
+static bool is_in_batch(const struct push *p, uint64_t action, uint64_t message)
+{
+	for (size_t i = p->count; i-- > 0;)
+		if (p->works[i].message == message && p->works[i].action < action)
+			return true;
 	return false;
 }
 
@@ -213,12 +223,13 @@ static bool is_vain(struct push *p, const struct store_action *a, uint64_t messa
 {
 	struct store_action later;
 	uint64_t at = a->number;
+	unsigned steps = 0;
 	bool vain = false, on = true;
 
 	if (a->verb != QUEUE_FLAG || (a->add.system & MAIL_DELETED))
 		return false;
 	store_action_init(&later);
-	while (on && store_pending_next(p->sync->store, message, at, &at)) {
+	while (on && steps++ < VAIN_STEPS && store_pending_next(p->sync->store, message, at, &at)) {
 		if (!store_action_get(p->sync->store, at, &later))
 			continue;
 		vain = later.verb == QUEUE_EXPUNGE && later.state == STORE_ACTION_WAITING;
@@ -226,6 +237,24 @@ static bool is_vain(struct push *p, const struct store_action *a, uint64_t messa
 	}
 	store_action_release(&later);
 	return vain;
+}
+
+/* A message that was put elsewhere than its action said (on-missing-mailbox = use) is not where the next one
+ * says either: it is looked for where it is. */
+static uint32_t mailbox_of(struct push *p, uint64_t message)
+{
+	struct store_message m;
+	uint32_t mailbox;
+
+	store_message_init(&m);
+	mailbox = store_message_get(p->sync->store, message, &m) ? m.mailbox : 0;
+	store_message_release(&m);
+	return mailbox;
+}
+
+static bool is_of_one_mailbox(const struct push_kind *kind)
+{
+	return kind == &push_copy || kind == &push_expunge || kind == &push_look;
 }
 
 static void add_part(struct push *p, const struct store_action *a, const struct store_part *part)
@@ -249,6 +278,10 @@ static void add_part(struct push *p, const struct store_action *a, const struct 
 	} else if (m.uid == 0 && !(m.state & STORE_HERE)) {
 		w->outcome = WORK_LATER; /* its UID is found by the next pull */
 		p->sync->queue_fresh = true;
+	} else if (a->verb == QUEUE_MOVE && m.mailbox == a->to && p->kind == &push_copy &&
+		   !(part->state & STORE_PART_COPIED)) {
+		w->outcome = WORK_DONE; /* it is there already */
+		w->new_uid = m.uid;
 	} else if (is_vain(p, a, m.number)) {
 		w->outcome = WORK_DONE;
 	} else if (a->attempts > PUSH_ATTEMPTS_ALONE && a->state == STORE_ACTION_WAITING) {
@@ -266,13 +299,18 @@ static bool add_parts(struct push *p, const struct store_action *a)
 
 	while (store_part_next(p->sync->store, a->number, part.message, &part)) {
 		if ((part.state & (STORE_PART_FAILED | STORE_PART_LOCAL)) ||
-			((part.state & STORE_PART_MADE) && !(part.state & STORE_PART_UPLOAD)) ||
-			must_wait(p, a, part.message))
+			((part.state & STORE_PART_MADE) && !(part.state & STORE_PART_UPLOAD)))
 			continue;
+		if (must_wait(p, a, part.message)) {
+			if (is_in_batch(p, a->number, part.message))
+				return false;
+			continue;
+		}
 		if (p->count == 0) {
 			p->kind = kind_of(a, &part);
 			p->first.number = a->number;
-		} else if (kind_of(a, &part) != p->kind || p->count >= p->kind->works_max) {
+		} else if (kind_of(a, &part) != p->kind || p->count >= p->kind->works_max ||
+			(is_of_one_mailbox(p->kind) && mailbox_of(p, part.message) != p->works[0].mailbox)) {
 			return false;
 		}
 		add_part(p, a, &part);
@@ -289,7 +327,7 @@ static void begin_batch(struct push *p, const struct store_action *a)
 
 	p->begun = true;
 	store_action_get(s->store, a->number, &p->first);
-	p->box = box_by_id(s, a->mailbox);
+	p->box = box_by_id(s, is_of_one_mailbox(p->kind) && p->works[0].mailbox ? p->works[0].mailbox : a->mailbox);
 	p->to = box_by_id(s, a->verb == QUEUE_APPEND ? a->mailbox : a->to);
 	p->row = 0;
 	p->row_sent = p->missing = p->created = false;
@@ -390,8 +428,11 @@ static void finish(struct push *p)
 		return;
 	point("push.agreed");
 	s->failures = 0; /* it moves */
-	if (p->kind == &push_look)
-		p->after = p->first.number - 1; /* what was not done has its turn now */
+	if (p->kind == &push_look || p->again) {
+		p->after = p->first.number - 1; /* what was not done, or is to be uploaded instead, has its turn now */
+		p->part_action = 0;
+	}
+	p->again = false;
 	if (p->relist)
 		p->state = PUSH_OVER;
 	clear_works(p);

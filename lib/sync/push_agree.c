@@ -15,11 +15,15 @@
 static void note_intent(struct push *p, uint64_t number)
 {
 	struct store_action a;
+	uint32_t *to;
 
 	store_action_init(&a);
 	if (store_action_get(p->sync->store, number, &a)) {
-		/* A second one must not raise what was told before the first. */
-		if (a.state != STORE_ACTION_INTENT) {
+		to = a.verb == QUEUE_APPEND ? &a.mailbox : a.verb == QUEUE_COPY || a.verb == QUEUE_MOVE ? &a.to : NULL;
+		/* A second one must not raise what was told before the first, but of another mailbox (R12: use). */
+		if (a.state != STORE_ACTION_INTENT || (to && p->to && *to != p->to->rec.id)) {
+			if (to && p->to)
+				*to = p->to->rec.id;
 			a.uidvalidity = p->uidvalidity;
 			a.uidnext = p->uidnext;
 			a.since = p->sync->now;
@@ -175,6 +179,8 @@ static void work_done(struct push *p, const struct work *w, struct store_message
 	bool upload = p->first.verb == QUEUE_APPEND || (w->state & STORE_PART_UPLOAD);
 
 	store_part_delete(s->store, w->action, w->message);
+	if (w->carried)
+		return;
 	if (p->first.verb == QUEUE_EXPUNGE) {
 		expunge_done(p, m);
 		return;
@@ -221,6 +227,10 @@ static void agree_gone(struct push *p, const struct work *w, struct store_messag
 	}
 	/* The pull will find out whether it is really gone: its record stays until then, its actions do not. */
 	settle_gone(s, m);
+	p->again = p->again || s->account->on_message_gone == CONF_GONE_UPLOAD;
+	if (s->account->on_message_gone == CONF_GONE_ABORT &&
+		(p->first.verb == QUEUE_COPY || p->first.verb == QUEUE_MOVE))
+		p->stop = true;
 	if (box_by_id(s, w->mailbox))
 		box_by_id(s, w->mailbox)->rec.state |= STORE_MAILBOX_SUSPECT;
 }

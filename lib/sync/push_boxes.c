@@ -33,28 +33,32 @@ static bool is_verb(const struct push *p, enum queue_verb verb)
 	return p->first.verb == (uint32_t)verb && the_work(p)->outcome == WORK_OPEN;
 }
 
-/* lost: an intent of an earlier connection */
+/* lost: an intent of an earlier connection. LIST has told what there is, and names are known by that. */
 
-static struct box *box_of_new_name(struct push *p)
+static bool was_deleted(const struct push *p)
 {
-	return p->first.text ? box_by_name(p->sync, p->first.text) : NULL;
+	return p->first.verb == QUEUE_DELETE && (!p->box || !p->box->listed);
+}
+
+static bool was_renamed(const struct push *p)
+{
+	const struct box *to = box_by_name(p->sync, p->first.text);
+
+	if (p->first.verb != QUEUE_RENAME || !p->box)
+		return false;
+	return strcmp(p->box->rec.name, p->first.text) == 0 || (!p->box->listed && to && to->listed);
 }
 
 static void recv_lost(struct push *p)
 {
 	struct work *w = the_work(p);
-	struct box *to = box_of_new_name(p);
-	bool known = p->sync->listed && p->first.state == STORE_ACTION_INTENT;
 
-	if (!p->box) {
+	if (p->sync->listed && p->first.state == STORE_ACTION_INTENT && (was_deleted(p) || was_renamed(p)))
+		w->outcome = WORK_DONE;
+	else if (!p->box)
 		push_fail_work(w, "the mailbox is not known any more");
-	} else if (known && p->first.verb == QUEUE_DELETE && !p->box->listed) {
-		w->outcome = WORK_DONE;
-	} else if (known && p->first.verb == QUEUE_RENAME && !p->box->listed && to && to->listed) {
-		w->outcome = WORK_DONE;
-	} else if (p->first.attempts > PUSH_ATTEMPTS_ALONE) {
+	else if (p->first.attempts > PUSH_ATTEMPTS_ALONE)
 		push_fail_work(w, "the connection was lost %u times while it was sent", p->first.attempts);
-	}
 }
 
 /* leave: nobody deletes or renames what is selected */
@@ -82,9 +86,11 @@ static void send_leave(struct push *p)
 
 /* seen: what does the user not know of? */
 
+/* What is not there, or holds no mail, needs no look: DELETE will tell. */
 static bool due_seen(struct push *p)
 {
-	return is_verb(p, QUEUE_DELETE) && !(p->first.options & FOLD_FORCE);
+	return is_verb(p, QUEUE_DELETE) && !(p->first.options & FOLD_FORCE) &&
+	       (p->box->listed || !p->sync->listed) && !(p->box->rec.state & STORE_MAILBOX_NOSELECT);
 }
 
 static void send_seen(struct push *p)
@@ -94,18 +100,25 @@ static void send_seen(struct push *p)
 	push_send_status(p);
 }
 
+static bool fail_other(struct push *p, uint64_t uidvalidity)
+{
+	if (p->first.uidvalidity == 0 || p->first.uidvalidity == uidvalidity)
+		return false;
+	push_fail_work(the_work(p), "it is another mailbox than the one that was seen when this was queued");
+	return true;
+}
+
 static void recv_seen(struct push *p)
 {
+	const uint32_t both = IMAP_HAS_UIDNEXT | IMAP_HAS_UIDVALIDITY;
 	struct plan_told *told = &p->box->told;
-	struct work *w = the_work(p);
 
-	p->suspects = false;
-	if (p->refused || !(told->items & IMAP_HAS_UIDNEXT) || (told->messages == 0 && (told->items & IMAP_HAS_MESSAGES)))
-		return; /* not there, or empty: DELETE will tell */
-	if (told->uidvalidity != p->first.uidvalidity)
-		push_fail_work(w, "it is another mailbox than the one that was seen when this was queued");
-	else if (p->first.uidnext == 0 || told->uidnext > p->first.uidnext)
-		p->suspects = true;
+	if ((told->items & IMAP_HAS_MESSAGES) && told->messages == 0)
+		p->suspects = false;
+	else if ((told->items & both) != both || p->first.uidvalidity == 0)
+		p->suspects = true; /* refused, or not told (Q89): it is looked at */
+	else
+		p->suspects = !fail_other(p, told->uidvalidity) && told->uidnext > p->first.uidnext;
 }
 
 static bool due_new(struct push *p)
@@ -126,11 +139,18 @@ static void send_new(struct push *p)
 
 static void recv_new(struct push *p)
 {
+	struct stay *t = p->stay;
 	struct store_message m;
 
+	if (!t->ok && !t->nonexistent) {
+		push_fail_work(the_work(p), "nobody knows what is in it, since it cannot be opened: %s", t->refusal);
+		return;
+	}
+	if (t->ok && fail_other(p, t->uidvalidity))
+		return;
 	store_message_init(&m);
-	for (size_t i = 0; p->stay->ok && i < p->stay->seen_count; i++) {
-		uint32_t uid = p->stay->seen[i].uid;
+	for (size_t i = 0; t->ok && i < t->seen_count; i++) {
+		uint32_t uid = t->seen[i].uid;
 		if (uid >= p->first.uidnext && !(store_message_by_uid(p->sync->store, p->box->rec.id, uid, &m) &&
 			(m.state & STORE_OURS)))
 			push_fail_work(the_work(p), "new mail is there that was not seen when this was queued; "
@@ -209,16 +229,21 @@ static bool due_done(struct push *p)
 
 static void recv_done(struct push *p)
 {
+	struct err err = { 0 };
+
+	p->stay = NULL;
 	if (p->first.verb == QUEUE_CREATE)
 		push_box_made(p, p->box);
-	if (p->first.verb == QUEUE_DELETE) {
-		box_deleted(p->box);
-		p->stay = NULL;
+	if (p->first.verb == QUEUE_DELETE && p->box) {
+		p->box->listed = p->box->chosen = false;
+		p->box->by_us = true;
+		if (box_remove(p->box, &err) < 0)
+			account_fail(p->sync, &err);
+		p->box = p->to = NULL;
 	}
-	if (p->first.verb == QUEUE_RENAME) {
-		box_was_renamed(p->box, p->first.text);
+	if (p->first.verb == QUEUE_RENAME && strcmp(p->box->rec.name, p->first.text) != 0) {
+		renames_expect(p->box, p->first.text);
 		p->relist = true;
-		p->stay = NULL;
 	}
 }
 

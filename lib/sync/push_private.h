@@ -125,6 +125,7 @@ struct push {
 	bool created;              /* and was made, once */
 	unsigned commands;
 	bool was_listed, suspects; /* a mailbox to be made; one to be deleted that has grown */
+	bool again;                /* a body is to be uploaded in place of a message that is gone */
 	bool relist;               /* a mailbox was renamed: LIST must come before the next batch */
 	bool no_move;              /* it is offered and refused (Q35) */
 	bool refused;              /* the last command was answered NO or BAD */

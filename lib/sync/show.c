@@ -28,6 +28,8 @@ static void apply(struct shown *w, const struct store_message *m, const struct s
 	case QUEUE_MOVE:
 		apply_flags(&w->flags, a);
 		w->mailbox = a->to;
+		if (m->state & STORE_HERE)
+			w->visible = true; /* its body goes up, since the message is gone (R12) */
 		break;
 	case QUEUE_APPEND:
 		w->visible = true;
@@ -107,20 +109,48 @@ static void change(struct sync *s, struct store_message *m, const struct shown *
 	mail_flags_copy(&m->shown, &w->flags);
 }
 
+void show_now(struct store *store, const struct store_message *m, struct shown *w)
+{
+	if (!(m->state & STORE_SHOWN)) {
+		show_wanted(store, m, w);
+		return;
+	}
+	w->visible = true;
+	w->mailbox = m->shown_mailbox;
+	mail_flags_copy(&w->flags, &m->shown);
+}
+
+static void follow(struct sync *s, struct store_message *m, const struct shown *w)
+{
+	if ((m->state & STORE_SHOWN) && w->visible)
+		change(s, m, w);
+	else if (m->state & STORE_SHOWN)
+		hide(s, m);
+	else if (w->visible && m->body && !(m->state & (STORE_BODY_OWED | STORE_UNMATCHED)))
+		write_file(s, m, w);
+	else if (w->visible && !m->body && (m->state & STORE_STAND_IN))
+		m->state |= STORE_BODY_OWED; /* it was hidden */
+}
+
 void show_update(struct sync *s, struct store_message *m)
 {
 	struct shown w;
 
 	shown_init(&w);
 	show_wanted(s->store, m, &w);
-	if ((m->state & STORE_SHOWN) && w.visible)
-		change(s, m, &w);
-	else if (m->state & STORE_SHOWN)
-		hide(s, m);
-	else if (w.visible && m->body && !(m->state & (STORE_BODY_OWED | STORE_UNMATCHED)))
-		write_file(s, m, &w);
-	else if (w.visible && !m->body && (m->state & STORE_STAND_IN))
-		m->state |= STORE_BODY_OWED; /* it was hidden */
+	follow(s, m, &w);
+	shown_release(&w);
+}
+
+void show_added(struct sync *s, struct store_message *m, const struct store_action *a)
+{
+	struct shown w;
+
+	shown_init(&w);
+	show_now(s->store, m, &w);
+	if (m->state & STORE_SHOWN)
+		apply(&w, m, a);
+	follow(s, m, &w);
 	shown_release(&w);
 }
 

@@ -96,6 +96,16 @@ uint64_t sync_folded(struct store *store);
 /* The message that an append has made, for "@N"; also of one that is done. 0: none. */
 uint64_t sync_made_by(struct store *store, uint64_t action);
 
+/* What a message is with the pending actions applied: as the Maildir shows it, where it has a file. */
+struct shown {
+	bool visible;
+	uint32_t mailbox;
+	struct mail_flags flags;
+};
+void shown_init(struct shown *w);
+void shown_release(struct shown *w);
+void show_wanted(struct store *store, const struct store_message *m, struct shown *w);
+
 /* `mailtide check`: compares the store with the Maildir, and with `repair` makes the Maildir what
  * the store says, again: missing files are written, names set right. Foreign files are reported and
  * left alone. Local work, done when it returns; the exit status: 0 all is well (or was mended), 1 not. */

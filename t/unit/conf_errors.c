@@ -98,8 +98,8 @@ static const struct {
 	{ IN("on-new-mailbox = ask\n"),
 		"F:6: \"on-new-mailbox\" must be \"create\" or \"skip\", not \"ask\"" },
 	{ IN("old = new\n"), "F:6: \"old\" must be \"full\" or \"skip\", not \"new\"" },
-	{ IN("on-removed-mailbox = remove\n"),
-		"F:6: \"on-removed-mailbox\": only \"keep\" is supported by this version" },
+	{ IN("on-removed-mailbox = no\n"),
+		"F:6: \"on-removed-mailbox\" must be \"keep\" or \"remove\", not \"no\"" },
 	{ IN("avoid = { \"QRESYNC\",\n\"NOTIFY IDLE\" }\n"), "F:7: \"avoid\" must be a list of "
 		"capabilities, each in quotes, such as { \"QRESYNC\", \"NOTIFY\" }, "
 		"not \"NOTIFY IDLE\"" },

@@ -68,7 +68,7 @@ static void test_smallest(void)
 	is_int(a->connections, 2, "connections");
 	is_int(a->compress, CONF_AUTO, "compress");
 	ok(!a->subscribed_only, "subscribed-only");
-	ok(a->create_new, "on-new-mailbox");
+	ok(a->create_new && !a->remove_gone, "on-new-mailbox, on-removed-mailbox");
 	is_str(a->state, "/home/me/.local/state/mailtide/work", "state");
 	ok(a->timeout_s > 59.9 && a->timeout_s < 60.1, "timeout");
 	ok(!rules.bodies.none && rules.bodies.newer_s == 0 && rules.bodies.smaller == 0 &&
@@ -113,7 +113,7 @@ static void test_every_key(void)
 		"max-commands = 25\nmax-set = 1000\nmax-line = 4096\nmax-rate = 500K\n"
 		"match-bodies = no\nid = yes\ntrash = \"Deleted Items\"\nsent = \"Sent Items\"\n"
 		"drafts = Entwürfe\narchive = Archive\njunk = \"Junk Email\"\n"
-		"store-bodies = yes\non-removed-mailbox = keep\non-missing-mailbox = \"use  To sort\"\n"
+		"store-bodies = yes\non-removed-mailbox = remove\non-missing-mailbox = \"use  To sort\"\n"
 		"on-missing-source = abort\non-message-gone = upload\n"
 		"on-deleted = \"Move Gelöscht/Alt\"\nexpunge-emulation = no\n"
 		"on-flag-conflict = server\nlook-again = 0.5\n"
@@ -146,7 +146,7 @@ static void test_every_key(void)
 	is_int(a->compress, CONF_NO, "compress");
 	is_str(a->state, "/s", "state");
 	ok(a->timeout_s > 3599 && a->timeout_s < 3601, "timeout");
-	ok(a->subscribed_only && !a->create_new, "subscribed-only, on-new-mailbox");
+	ok(a->subscribed_only && !a->create_new && a->remove_gone, "subscribed-only, on-new-mailbox, on-removed-mailbox");
 	is_int(rules.bodies.newer_s, 14 * 86400, "newer");
 	is_int(rules.bodies.smaller, 1024, "smaller");
 	ok(rules.bodies.flagged && rules.bodies.unseen, "flagged, unseen");

@@ -126,12 +126,50 @@ static void test_folders(void)
 	maildir_close(NULL);
 }
 
+static void test_moves(enum maildir_layout layout)
+{
+	struct err err = { 0 };
+	bool nested = layout == MAILDIR_NESTED;
+	const char *root = nested ? "moves" : "moves+", *to = nested ? "x/b" : ".x.b";
+	const char *from = nested ? "a" : ".a", *below = nested ? "a/in" : ".a.in";
+	char path[8][64];
+	struct maildir *m = maildir_open(at(root), layout, "id1", true, &err);
+	ok(m != NULL && maildir_folder_make(m, from, &err) == 0 && maildir_folder_make(m, below, &err) == 0,
+		"two folders: %s", err.text);
+	snprintf(path[0], 64, "%s/%s/cur/mail", root, from);
+	snprintf(path[1], 64, "%s/%s/cur/mail", root, to);
+	snprintf(path[2], 64, "%s/%s/new", root, to);
+	snprintf(path[3], 64, "%s/%s", root, from);
+	snprintf(path[4], 64, "%s/%s/cur", root, below);
+	put(path[0], "x");
+	is_int(maildir_folder_move(m, from, to, &err), 0, "one moves: %s", err.text);
+	ok(is_there(path[1]) && is_there(path[2]), "with what is in it");
+	ok(!nested || is_there(path[4]), "the one below it stays");
+	ok(nested || !is_there(path[3]), "and nothing is left of it");
+	is_int(maildir_folder_move(m, from, to, &err), 0, "once more: nothing is left to do");
+	ok(maildir_folder_exists(m, to), "it is there");
+	ok(maildir_folder_make(m, from, &err) == 0 && maildir_folder_exists(m, from), "the old one can be made again");
+	put(path[0], "y");
+	is_int(maildir_folder_move(m, from, to, &err), 2, "nothing is overwritten");
+	ok(is_there(path[0]), "what was there stays");
+	is_int(maildir_folder_remove(m, from, &err), 1, "a folder with mail stays");
+	ok(is_there(path[0]) && maildir_folder_exists(m, from), "as it was");
+	unlink(at(path[0]));
+	is_int(maildir_folder_remove(m, from, &err), 0, "an empty one goes");
+	ok(!maildir_folder_exists(m, from) && is_there(path[4]), "the one below it does not");
+	is_int(maildir_folder_remove(m, from, &err), 0, "and is gone");
+	is_int(maildir_folder_move(m, "../evil", to, &err), -1, "not from outside");
+	maildir_close(m);
+}
+
 int main(void)
 {
 	if (mkdtemp(base) == NULL || chmod(base, 0755) != 0)
 		return 1;
 	test_owner();
 	test_folders();
+	test_moves(MAILDIR_NESTED);
+	test_moves(MAILDIR_PLUS);
 	char *clean = mem_printf("rm -rf %s", base);
 	is_int(system(clean), 0, "clean");
 	free(clean);

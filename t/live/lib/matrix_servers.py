@@ -48,6 +48,7 @@ class Site:
 	can_gate = True		# the wire can be read on the way
 	dates = True		# a message without a date has the same INTERNALDATE twice
 	settles = False		# new messages have no lasting UIDs before a SELECT (not EXAMINE)
+	skips = True		# LIST-STATUS and CONDSTORE say that nothing happened
 
 	def __init__(self, row, port, user):
 		self.row, self.server_port, self.user = row, port, user
@@ -68,6 +69,13 @@ class Site:
 
 	def box(self, name):
 		return name if name == "INBOX" else self.prefix + name.replace("/", self.separator)
+
+	def keeps(self, messages):
+		"""Of a Counter of (message, flags, date), what this server keeps."""
+		return messages
+
+	def same_messages(self, want, have):
+		return want == have
 
 	def uidvalidity(self, box):
 		"""By another mailbox of the same name, with the same messages and one more."""

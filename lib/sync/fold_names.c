@@ -1,0 +1,93 @@
+/* Fold, names: a line names a mailbox as it will be called when the renames that wait before it are done. A
+ * rename takes the mailboxes below it along. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/private.h"
+
+struct rename {
+	struct rename *next;
+	char *from, *to;
+	char delimiter;
+};
+
+/* The name after this one rename; NULL: it is not concerned. */
+static char *renamed(const struct rename *r, const char *name)
+{
+	size_t len = strlen(r->from);
+
+	if (strncmp(name, r->from, len) != 0)
+		return NULL;
+	if (name[len] != '\0' && (r->delimiter == '\0' || name[len] != r->delimiter))
+		return NULL;
+	return mem_printf("%s%s", r->to, name + len);
+}
+
+static char *name_then(struct sync *s, const char *now)
+{
+	char *name = mem_copy(now);
+
+	for (const struct rename *r = s->renames; r; r = r->next) {
+		char *other = renamed(r, name);
+		if (!other)
+			continue;
+		free(name);
+		name = other;
+	}
+	return name;
+}
+
+void fold_names_add(struct sync *s, const struct box *box, const char *to)
+{
+	struct rename *r = mem_new(sizeof *r), **end = &s->renames;
+
+	r->from = name_then(s, box->rec.name);
+	r->to = mem_copy(to);
+	r->delimiter = box->rec.delimiter;
+	while (*end)
+		end = &(*end)->next;
+	*end = r;
+}
+
+void fold_names_load(struct sync *s)
+{
+	struct store_action a;
+
+	fold_names_free(s);
+	store_action_init(&a);
+	for (uint64_t at = 0; store_action_next(s->store, at, &a); at = a.number) {
+		struct box *box = a.verb == QUEUE_RENAME ? box_by_id(s, a.mailbox) : NULL;
+		if (box && a.text && (a.state == STORE_ACTION_WAITING || a.state == STORE_ACTION_INTENT))
+			fold_names_add(s, box, a.text);
+	}
+	store_action_release(&a);
+}
+
+void fold_names_free(struct sync *s)
+{
+	while (s->renames) {
+		struct rename *r = s->renames;
+		s->renames = r->next;
+		free(r->from);
+		free(r->to);
+		free(r);
+	}
+}
+
+struct box *fold_box_named(struct sync *s, const char *name)
+{
+	for (struct box *box = s->boxes; box; box = box->next) {
+		char *then;
+		bool is;
+		if (!s->renames) {
+			is = strcmp(box->rec.name, name) == 0;
+		} else {
+			then = name_then(s, box->rec.name);
+			is = strcmp(then, name) == 0;
+			free(then);
+		}
+		if (is && !(box->rec.state & STORE_MAILBOX_GONE) && !box->fresh)
+			return box;
+	}
+	return NULL;
+}
