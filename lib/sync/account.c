@@ -489,6 +489,7 @@ void sync_free_local(struct sync *s)
 {
 	close_local(s);
 	batch_free(s);
+	free(s->rearmed);
 	renames_free(s);
 	boxes_free(s);
 	facts_release(s);

@@ -115,6 +115,7 @@ static void fold_line(struct sync *s, const struct queue_action *line)
 	switch (line->verb) {
 	case QUEUE_RETRY:
 		each_named(s, line, retry);
+		settle_rearm_blocked(s);
 		break;
 	case QUEUE_DROP:
 		each_named(s, line, drop);

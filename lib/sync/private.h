@@ -185,6 +185,8 @@ struct sync {
 	double started, told;
 
 	struct rename *renames; /* fold_names.c */
+	uint64_t *rearmed; /* by number; settle.c */
+	size_t rearmed_count, rearmed_size;
 	struct push *push;
 	struct throttle throttle;
 	struct link links[LINKS];
@@ -504,8 +506,9 @@ void settle_fail_mailbox(struct sync *s, uint32_t mailbox, uint64_t action);
 /* R10: done or not, nobody can tell. */
 void settle_unknown(struct sync *s, uint64_t action, const char *reason);
 void settle_drop(struct sync *s, uint64_t action);
-/* Waits again, and those that failed because of it. */
+/* Waits again. Those that failed because of what was rearmed do so with settle_rearm_blocked. */
 void settle_rearm(struct sync *s, uint64_t action);
+void settle_rearm_blocked(struct sync *s);
 void settle_forget_intent(struct store_action *a);
 /* The message is gone from the server. True: it is kept here, to be uploaded; the record is put. */
 bool settle_gone(struct sync *s, struct store_message *m);

@@ -99,6 +99,7 @@ void settle_over(struct sync *s, uint64_t action)
 		tell(s, &a, SYNC_ACTION_LOCAL);
 	} else {
 		store_action_delete(s->store, action);
+		s->queue_settled = true;
 		tell(s, &a, SYNC_ACTION_DONE);
 	}
 	store_action_release(&a);
@@ -255,19 +256,56 @@ void settle_drop(struct sync *s, uint64_t action)
 	store_action_release(&a);
 }
 
-/* Those that failed because this one did go with it. */
-static void rearm_blocked(struct sync *s, uint64_t action)
+static size_t place_of_rearmed(const struct sync *s, uint64_t action)
+{
+	size_t low = 0, high = s->rearmed_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (s->rearmed[middle] < action)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool is_rearmed(const struct sync *s, uint64_t action)
+{
+	size_t at = place_of_rearmed(s, action);
+
+	return at < s->rearmed_count && s->rearmed[at] == action;
+}
+
+static void note_rearmed(struct sync *s, uint64_t action)
+{
+	size_t at = place_of_rearmed(s, action);
+
+	if (is_rearmed(s, action))
+		return;
+	if (s->rearmed_count == s->rearmed_size) {
+		s->rearmed_size = s->rearmed_size ? 2 * s->rearmed_size : 16;
+		s->rearmed = mem_grow(s->rearmed, s->rearmed_size, sizeof *s->rearmed);
+	}
+	memmove(s->rearmed + at + 1, s->rearmed + at, (s->rearmed_count - at) * sizeof *s->rearmed);
+	s->rearmed[at] = action;
+	s->rearmed_count++;
+}
+
+/* One pass for all: what blocks stands before what is blocked. */
+void settle_rearm_blocked(struct sync *s)
 {
 	struct store_action a;
-	uint64_t at = action;
+	uint64_t at = s->rearmed_count ? s->rearmed[0] : UINT64_MAX;
 
 	store_action_init(&a);
 	while (store_action_next(s->store, at, &a)) {
 		at = a.number;
-		if (a.state == STORE_ACTION_FAILED && a.blocked_by == action)
+		if (a.state == STORE_ACTION_FAILED && a.blocked_by && is_rearmed(s, a.blocked_by))
 			settle_rearm(s, at);
 	}
 	store_action_release(&a);
+	s->rearmed_count = 0;
 }
 
 void settle_rearm(struct sync *s, uint64_t action)
@@ -287,7 +325,7 @@ void settle_rearm(struct sync *s, uint64_t action)
 		store_part_put(s->store, &p);
 		show_number(s, p.message);
 	}
-	rearm_blocked(s, action);
+	note_rearmed(s, action);
 out:
 	store_action_release(&a);
 }
