@@ -49,6 +49,7 @@ struct about {
 	struct sync *s;
 	const struct queue_action *line;
 	struct queue *file; /* read once more, in order; NULL before the first */
+	struct rearm *rearm;
 };
 
 /* Each of "3,4,17" that has a line. */
@@ -126,16 +127,17 @@ static void retry(struct about *o, uint64_t number)
 		if (queue_action_get(o->line, "edited") || (!known && a.mailbox == 0))
 			fold_again(o, number);
 		else
-			settle_rearm(o->s, number);
+			settle_rearm_add(o->rearm, number);
 	}
 	store_action_release(&a);
 }
 
 static void fold_about(struct sync *s, const struct queue_action *line)
 {
-	struct about o = { s, line, NULL };
+	struct about o = { s, line, NULL, settle_rearm_new(s) };
 
 	each_named(&o, line->verb == QUEUE_RETRY ? retry : drop);
+	settle_rearm_end(o.rearm);
 	queue_close(o.file);
 }
 

@@ -533,8 +533,10 @@ void settle_fail_mailbox(struct sync *s, uint32_t mailbox, uint64_t action);
 /* R10: done or not, nobody can tell. */
 void settle_unknown(struct sync *s, uint64_t action, const char *reason);
 void settle_drop(struct sync *s, uint64_t action);
-/* Waits again, with what it failed for, and with those that failed because of that. */
-void settle_rearm(struct sync *s, uint64_t action);
+/* These wait again, each with what it failed for, and in the end with those that failed because of them. */
+struct rearm *settle_rearm_new(struct sync *s);
+void settle_rearm_add(struct rearm *r, uint64_t action);
+void settle_rearm_end(struct rearm *r);
 void settle_forget_intent(struct store_action *a);
 /* The message is gone from the server. True: it is kept here, to be uploaded; the record is put. */
 bool settle_gone(struct sync *s, struct store_message *m);

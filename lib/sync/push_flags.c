@@ -414,4 +414,4 @@ static const struct push_row rows[] = {
 	{ "group", NULL, NULL, recv_group },
 	{ NULL, NULL, NULL, NULL },
 };
-const struct push_kind push_flags = { "push flags", joins, rows, 20000 };
+const struct push_kind push_flags = { "push flags", joins, rows, 10000 };

@@ -300,7 +300,7 @@ static int by_number(const void *a, const void *b)
 
 static bool has_number(const struct numbers *n, uint64_t number)
 {
-	return bsearch(&number, n->list, n->count, sizeof number, by_number) != NULL;
+	return n->count && bsearch(&number, n->list, n->count, sizeof number, by_number) != NULL;
 }
 
 static void rearm_one(struct sync *s, struct store_action *a, struct numbers *messages)
@@ -359,41 +359,73 @@ static void show_all(struct sync *s, struct numbers *messages)
 			show_number(s, messages->list[i]);
 }
 
-/* With those that failed because it did, and so on: what is blocked comes behind what blocks it. */
-static void rearm_from(struct sync *s, uint64_t action)
-{
-	struct numbers rearmed = { 0 }, messages = { 0 };
-	struct store_action a;
-	uint64_t at = action;
+struct rearm {
+	struct sync *s;
+	struct numbers asked, blocked, messages;
+};
 
-	store_action_init(&a);
-	if (store_action_get(s->store, action, &a)) {
-		add_number(&rearmed, action);
-		rearm_one(s, &a, &messages);
-	}
-	while (rearmed.count && store_action_next(s->store, at, &a)) {
-		at = a.number;
-		if (a.state != STORE_ACTION_FAILED || !a.blocked_by || !has_number(&rearmed, a.blocked_by))
-			continue;
-		add_number(&rearmed, at);
-		rearm_one(s, &a, &messages);
-	}
-	store_action_release(&a);
-	if (messages.count)
-		show_all(s, &messages);
-	free(rearmed.list);
-	free(messages.list);
+struct rearm *settle_rearm_new(struct sync *s)
+{
+	struct rearm *r = mem_new(sizeof *r);
+
+	r->s = s;
+	return r;
 }
 
-void settle_rearm(struct sync *s, uint64_t action)
+static void rearm_number(struct rearm *r, uint64_t action)
 {
-	uint64_t first = first_needed(s, action);
+	struct store_action a;
+
+	store_action_init(&a);
+	if (store_action_get(r->s->store, action, &a)) {
+		add_number(&r->asked, action);
+		rearm_one(r->s, &a, &r->messages);
+	}
+	store_action_release(&a);
+}
+
+void settle_rearm_add(struct rearm *r, uint64_t action)
+{
+	uint64_t first = first_needed(r->s, action);
 
 	if (first)
-		rearm_from(s, first);
+		rearm_number(r, first);
 	else
-		account_note(s, SYNC_WARNING, NULL, "action %llu is not tried again: what it needs was dropped or edited",
+		account_note(r->s, SYNC_WARNING, NULL,
+			"action %llu is not tried again: what it needs was dropped or edited",
 			(unsigned long long)action);
+}
+
+/* What is blocked comes behind what blocks it, so one pass finds all. */
+static void rearm_blocked(struct rearm *r)
+{
+	struct store_action a;
+	uint64_t at = r->asked.list[0];
+
+	store_action_init(&a);
+	while (store_action_next(r->s->store, at, &a)) {
+		at = a.number;
+		if (a.state != STORE_ACTION_FAILED || !a.blocked_by ||
+			!(has_number(&r->asked, a.blocked_by) || has_number(&r->blocked, a.blocked_by)))
+			continue;
+		add_number(&r->blocked, at);
+		rearm_one(r->s, &a, &r->messages);
+	}
+	store_action_release(&a);
+}
+
+void settle_rearm_end(struct rearm *r)
+{
+	if (r->asked.count) {
+		qsort(r->asked.list, r->asked.count, sizeof *r->asked.list, by_number);
+		rearm_blocked(r);
+	}
+	if (r->messages.count)
+		show_all(r->s, &r->messages);
+	free(r->asked.list);
+	free(r->blocked.list);
+	free(r->messages.list);
+	free(r);
 }
 
 /* The server has expunged it. Flags and expunges have nothing to do any more; for a copy or a move the user
