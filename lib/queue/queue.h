@@ -126,7 +126,7 @@ int queue_replace(struct queue *q, const struct queue_action *a, struct err *err
  * `fd` until its end; refuses an empty one, one with NUL, and one over `limit` octets (0: none)
  * (ERR_USER). Line ends are put as CRLF, a last one is added (Q52). hex gets 64 digits and a NUL;
  * *size the octets. No sweep runs until the next queue_append or the end of *q: the line has to
- * come first. Passes "queue.body-written", "queue.body-durable". */
+ * come first. Passes "queue.body-written", "queue.body-named". */
 int queue_body_store(struct queue *q, int fd, uint64_t limit, char hex[65], uint64_t *size,
 	struct err *err);
 /* Opens one for reading: a descriptor, or -1. */
