@@ -188,14 +188,6 @@ static void remember(struct queue *q, uint64_t highest, size_t added)
 	q->durable_end = q->good_end;
 }
 
-/* The bodies that the lines name have their names for good before the lines do. */
-static int sync_bodies(struct queue *q, struct err *err)
-{
-	if (q->bodies_lock >= 0 && fsync(q->bodies_lock) < 0)
-		return err_errno(err, ERR_RETRY, ERR_ACCOUNT, errno, "cannot sync the bodies of \"%s\"", q->path);
-	return 0;
-}
-
 /* The lock is held and the file is tidy. */
 static int append(struct queue *q, struct queue_action *actions, size_t count, struct err *err)
 {
@@ -209,7 +201,7 @@ static int append(struct queue *q, struct queue_action *actions, size_t count, s
 		goto out;
 	if (q->body == 0 && make_file(q, err) < 0)
 		goto out;
-	if (sync_bodies(q, err) < 0)
+	if (queue_bodies_sync(q, err) < 0)
 		goto out;
 	if (write_durably(q, &text, err) < 0)
 		goto out;

@@ -112,7 +112,13 @@ static int copy(struct copy *c, struct err *err)
 	return last == '\n' ? 0 : put(c, slice_of("\n"), err);
 }
 
-/* The folder is synced once for all bodies of an append, before its lines are written (append.c). */
+int queue_bodies_sync(struct queue *q, struct err *err)
+{
+	if (q->bodies_lock >= 0 && fsync(q->bodies_lock) < 0)
+		return err_errno(err, ERR_RETRY, ERR_ACCOUNT, errno, "cannot sync the bodies of \"%s\"", q->path);
+	return 0;
+}
+
 static int sync_and_name(int fd, const char *unfinished, const char *folder, const char *hex,
 	struct err *err)
 {
