@@ -463,6 +463,8 @@ void settle_rearm(struct sync *s, uint64_t action);
 void settle_forget_intent(struct store_action *a);
 /* The message is gone from the server. True: it is kept here, to be uploaded; the record is put. */
 bool settle_gone(struct sync *s, struct store_message *m);
+/* It was never sent, and the user does not want it any more: all that was to be done with it is done. */
+void settle_vain(struct sync *s, struct store_message *m);
 /* Its UID went with its UIDVALIDITY (S2). */
 void settle_reset(struct sync *s, const struct store_message *m, const char *mailbox);
 
