@@ -47,7 +47,7 @@ static const struct row rows[] = {
 	{ "* 1 FETCH (X-NEW{7}\r\nUID 666 UID 3)", "FETCH 1 uid=3" },
 	{ "* 1 FETCH (X \"a {9}\r\n\" UID 666 UID 3)", "FETCH 1" },
 	{ "* 1 FETCH (BODY[]{3}\r\na(b UID 3 {8}\nEMAILID~{1}\r\n)EMAILID (M6d))",
-		"FETCH 1 uid=3 body=3:a(b emailid=)" }, /* the first counts */
+		"FETCH 1 uid=3 body=3:a(b emailid=M6d" }, /* ")" is no ID */
 	{ "* 1 FETCH (X-NEW {1000}\n UID 3)", "FETCH 1 uid=3" },
 	{ "* 1 FETCH (BODY[HEADER.FIELDS (To \"a]b\")] \"BODY[] x\" UID 3)",
 		"FETCH 1 uid=3 [HEADER.FIELDS (To \"a]b\")]=BODY[] x" },
