@@ -136,6 +136,17 @@ void resp_add_section(struct reader *r, const struct imap_section *section)
 	resp->fetch.items |= IMAP_HAS_SECTIONS;
 }
 
+/* Cyrus 3.6 puts octets of freed memory where LIST asks for a MAILBOXID, others each time. */
+static bool is_object_id(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.data[i];
+		if (!((c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '_' || c == '-'))
+			return false;
+	}
+	return text.len >= 1 && text.len <= 255;
+}
+
 bool resp_object_id(struct reader *r, struct slice *id)
 {
 	bool list = token_open(&r->t);
@@ -145,7 +156,7 @@ bool resp_object_id(struct reader *r, struct slice *id)
 		token_skip_list(&r->t);
 	if (list && token.kind != TOKEN_CLOSE)
 		token_skip_list(&r->t);
-	if (!is_id || token_is_nil(&token) || token.text.len == 0)
+	if (!is_id || token_is_nil(&token) || !is_object_id(token.text))
 		return false;
 	*id = token.text;
 	return true;

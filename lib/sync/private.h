@@ -542,6 +542,8 @@ void settle_forget_intent(struct store_action *a);
 bool settle_gone(struct sync *s, struct store_message *m);
 /* The same for an action that had failed when its message went, and is tried again: the record is gone, too. */
 void settle_missing(struct sync *s, uint64_t action, uint64_t message);
+/* It was never sent, and the user does not want it any more: all that was to be done with it is done. */
+void settle_vain(struct sync *s, struct store_message *m);
 /* Its UID went with its UIDVALIDITY (S2). */
 void settle_reset(struct sync *s, const struct store_message *m, const char *mailbox);
 

@@ -226,7 +226,8 @@ static struct work *add_work(struct push *p, const struct store_action *a)
 	return w;
 }
 
-/* R14: its message is expunged by a later action, and neither copied nor moved before: nobody will see it. */
+/* R14: its message is expunged by a later action, and neither copied nor moved before: nobody will see it. A
+ * message that was never sent may have been moved, too. */
 static bool is_vain(struct push *p, const struct store_action *a, uint64_t message)
 {
 	struct store_action later;
@@ -234,14 +235,15 @@ static bool is_vain(struct push *p, const struct store_action *a, uint64_t messa
 	unsigned steps = 0;
 	bool vain = false, on = true;
 
-	if (a->verb != QUEUE_FLAG || (a->add.system & MAIL_DELETED))
+	if ((a->verb != QUEUE_FLAG && a->verb != QUEUE_APPEND) || (a->add.system & MAIL_DELETED) ||
+		a->state != STORE_ACTION_WAITING)
 		return false;
 	store_action_init(&later);
 	while (on && steps++ < VAIN_STEPS && store_pending_next(p->sync->store, message, at, &at)) {
 		if (!store_action_get(p->sync->store, at, &later))
 			continue;
 		vain = later.verb == QUEUE_EXPUNGE && later.state == STORE_ACTION_WAITING;
-		on = later.verb == QUEUE_FLAG;
+		on = later.verb == QUEUE_FLAG || (a->verb == QUEUE_APPEND && later.verb == QUEUE_MOVE);
 	}
 	store_action_release(&later);
 	return vain;
@@ -291,7 +293,7 @@ static void add_part(struct push *p, const struct store_action *a, const struct 
 		w->outcome = WORK_DONE; /* it is there already */
 		w->new_uid = m.uid;
 	} else if (is_vain(p, a, m.number)) {
-		w->outcome = WORK_DONE;
+		w->outcome = a->verb == QUEUE_APPEND ? WORK_VAIN : WORK_DONE;
 	} else if (a->attempts > PUSH_ATTEMPTS_ALONE && a->state == STORE_ACTION_WAITING) {
 		push_fail_work(w, "the connection was lost %u times while it was sent", a->attempts);
 	}

@@ -256,6 +256,10 @@ static void agree_work(struct push *p, const struct work *w)
 	case WORK_COPIED:
 		part_state(p, w, STORE_PART_COPIED);
 		break;
+	case WORK_VAIN:
+		if (known)
+			settle_vain(p->sync, &m);
+		break;
 	case WORK_GONE:
 		agree_gone(p, w, &m, known);
 		break;

@@ -51,6 +51,7 @@ enum work_outcome {
 	WORK_LOCAL,   /* R4 */
 	WORK_FAILED,  /* with a reason */
 	WORK_UNKNOWN, /* R10 */
+	WORK_VAIN,    /* never sent, and expunged by a later action (R14) */
 	WORK_LATER,   /* not in this run */
 };
 struct work {

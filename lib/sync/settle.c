@@ -527,6 +527,19 @@ bool settle_gone(struct sync *s, struct store_message *m)
 	return kept;
 }
 
+void settle_vain(struct sync *s, struct store_message *m)
+{
+	uint64_t action = 0;
+
+	while (store_pending_next(s->store, m->number, action, &action)) {
+		store_part_delete(s->store, action, m->number);
+		settle_over(s, action);
+	}
+	if (m->state & STORE_SHOWN)
+		batch_project_shown(s, STORE_REMOVE, m);
+	store_message_delete(s->store, m->number);
+}
+
 void settle_reset(struct sync *s, const struct store_message *m, const char *mailbox)
 {
 	uint64_t action = 0;

@@ -33,7 +33,9 @@ def whole(row):
 		return {name: ("-", str(e)) for name, _ in COLUMNS}, 0
 	cells = {}
 	for name, scenario in COLUMNS:
-		if cells.get("first sync", ("",))[0] == "FAIL" and name in ("changes", "no change"):
+		if row.only and name not in row.only:
+			cells[name] = "-", "bringing asks for nothing that is missing there"
+		elif cells.get("first sync", ("",))[0] == "FAIL" and name in ("changes", "no change"):
 			cells[name] = "FAIL", "the first sync failed"
 		else:
 			cells[name] = cell(row, name, scenario)

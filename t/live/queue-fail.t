@@ -142,7 +142,10 @@ def _(row):
 	stage.add("copy Box {3} INBOX", "flag INBOX {1} +kw")
 	run = stage.sync(wanted=(1,))
 	expect(stage, run.stderr, {1: ("failed", "cannot be opened"), 2: ("waiting", "")})
-	agreed(stage, {}, "after", gone=["Box"])
+	stage.compare_server({}, "nothing was done")
+	stage.sync("next")
+	expect(stage, None, {1: ("failed", "cannot be opened")})
+	agreed(stage, {"INBOX": "1:kw"}, "next", gone=["Box"])
 	return stage.problems
 
 

@@ -47,7 +47,7 @@ static const struct row rows[] = {
 	{ "* 1 FETCH (X-NEW{7}\r\nUID 666 UID 3)", "FETCH 1 uid=3" },
 	{ "* 1 FETCH (X \"a {9}\r\n\" UID 666 UID 3)", "FETCH 1" },
 	{ "* 1 FETCH (BODY[]{3}\r\na(b UID 3 {8}\nEMAILID~{1}\r\n)EMAILID (M6d))",
-		"FETCH 1 uid=3 body=3:a(b emailid=)" }, /* the first counts */
+		"FETCH 1 uid=3 body=3:a(b emailid=M6d" }, /* ")" is no ID */
 	{ "* 1 FETCH (X-NEW {1000}\n UID 3)", "FETCH 1 uid=3" },
 	{ "* 1 FETCH (BODY[HEADER.FIELDS (To \"a]b\")] \"BODY[] x\" UID 3)",
 		"FETCH 1 uid=3 [HEADER.FIELDS (To \"a]b\")]=BODY[] x" },
@@ -164,6 +164,8 @@ static const struct row rows[] = {
 	{ "* OK [MAILBOXID (F2212ea87-6097-4256)] Ok", "OK code=MAILBOXID(F2212ea87-6097-4256) text=Ok" },
 	{ "a1 OK [mailboxid F2] Ok", "tag=a1 OK code=MAILBOXID(F2) text=Ok" },
 	{ "* OK [MAILBOXID ()] Ok", "OK code=other:MAILBOXID text=Ok" },
+	{ "* OK [MAILBOXID (F\335\247)] Ok", "OK code=other:MAILBOXID text=Ok" },
+	{ "* OK [MAILBOXID (a.b)] Ok", "OK code=other:MAILBOXID text=Ok" },
 	{ "* OK [MAILBOXID NIL] Ok", "OK code=other:MAILBOXID text=Ok" },
 	{ "* OK [NOMODSEQ] x", "OK code=NOMODSEQ text=x" },
 	{ "* OK [UIDVALIDITY 1528896777421] x", "OK code=UIDVALIDITY n=1528896777421 text=x" }, /* Q78 */
@@ -231,6 +233,7 @@ static const struct row rows[] = {
 		"STATUS x uidnext=4 mailboxid=F1" },
 	{ "* STATUS x (MAILBOXID (F2212ea87-6097) MESSAGES 1)", "STATUS x messages=1 mailboxid=F2212ea87-6097" },
 	{ "* STATUS x (mailboxid F2 MESSAGES 1)", "STATUS x messages=1 mailboxid=F2" },
+	{ "* STATUS x (MAILBOXID (<\245\247U) MESSAGES 1)", "STATUS x messages=1" }, /* Cyrus */
 	{ "* STATUS x (MAILBOXID NIL MAILBOXID () MAILBOXID (\"\") MESSAGES 1)", "STATUS x messages=1" },
 	{ "* STATUS x (MAILBOXID (F1", "STATUS x mailboxid=F1" },
 	{ "* STATUS x (UIDNEXT 4294967296 UIDVALIDITY 4294967296)", "STATUS x uidvalidity=4294967296" },

@@ -115,6 +115,8 @@ def fetched(c, box):
 
 class Row:
 	"""One server; .site() makes an account on it."""
+	only = None	# these columns; the others are as in the first row
+
 	def __init__(self, name):
 		self.name, self.n = name, 0
 
@@ -132,8 +134,9 @@ class Row:
 class DovecotRow(Row):
 	server = None	# one for all rows
 
-	def __init__(self, name, store="", tls="none", drop="", keep=None):
+	def __init__(self, name, store="", tls="none", drop="", keep=None, only=None):
 		super().__init__(name)
+		self.only = only
 		self.store, self.tls, self.drop, self.keep = store, tls, drop, keep
 		self.down = None
 
@@ -309,9 +312,9 @@ def rows():
 		Process("hoodiecrow", ["node", LIB + "/servers/hoodiecrow.js", SERVERS + "/npm/node_modules"], Hoodiecrow),
 		Process("go-imap", [SERVERS + "/goimap"], Goimap),
 		DovecotRow("no UIDPLUS", drop="UIDPLUS"),
-		DovecotRow("no MOVE", drop="MOVE"),
-		DovecotRow("no MULTIAPPEND", drop="MULTIAPPEND"),
-		DovecotRow("no UIDPLUS, MOVE", drop="UIDPLUS,MOVE"),
+		DovecotRow("no MOVE", drop="MOVE", only=["replay"]),
+		DovecotRow("no MULTIAPPEND", drop="MULTIAPPEND", only=["replay"]),
+		DovecotRow("no UIDPLUS, MOVE", drop="UIDPLUS,MOVE", only=["replay"]),
 		DovecotRow("no CONDSTORE", drop="CONDSTORE,QRESYNC"),
 		DovecotRow("no QRESYNC", drop="QRESYNC"),
 		DovecotRow("no LIST-STATUS", drop="LIST-STATUS"),
