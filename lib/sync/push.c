@@ -398,8 +398,8 @@ static void finish(struct push *p)
 	clear_works(p);
 }
 
-/* Nothing is known of what was not answered. */
-static void finish_lost(struct push *p)
+/* Nothing is known of what was not answered. `counts`: it has cost a connection (R11). */
+static void finish_lost(struct push *p, bool counts)
 {
 	struct sync *s = p->sync;
 
@@ -417,7 +417,7 @@ static void finish_lost(struct push *p)
 		if (!batch_begin(s))
 			return;
 		push_keep_others(p);
-		push_note_lost(p);
+		push_note_lost(p, counts);
 		push_agree(p);
 		if (!batch_end(s))
 			return;
@@ -461,14 +461,14 @@ static bool work(struct push *p)
 void push_after_loss(struct push *p)
 {
 	if (p->lost)
-		finish_lost(p);
+		finish_lost(p, true);
 }
 
 /* The run ends: what was answered is agreed, what is in flight is as if it were lost. */
 void push_break_off(struct push *p)
 {
 	if (p->state == PUSH_WORKING || p->state == PUSH_PAUSING)
-		finish_lost(p);
+		finish_lost(p, false);
 	p->state = PUSH_OVER;
 }
 

@@ -251,6 +251,6 @@ struct sink *push_look_sink(struct push *p, uint32_t uid); /* for a body that is
 void push_agree(struct push *p);
 /* The intent of every open work is durable before anything is sent (R10). False: the run has failed. */
 bool push_note_intent(struct push *p);
-void push_note_lost(struct push *p);
+void push_note_lost(struct push *p, bool counts);
 
 #endif

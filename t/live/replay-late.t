@@ -194,7 +194,30 @@ def poison():
 	check_is(case.lost, 4, "is sent four times")
 
 
+def stopped_often():
+	"""To stop a run is no lost connection: the message is sent whole in the end (R11)."""
+	case = Case(b"never", lambda case, n: None)
+	stop = threading.Event()
+	running = []
+
+	def from_client(data):
+		if b"needle" in data and not stop.is_set():
+			running[-1].terminate()	# and the server's answer does not come
+			time.sleep(.3)
+			return None
+		return data
+	case.relay.from_client = from_client
+	case.append(ours)
+	for _ in range(6):
+		running.append(case.account.start())
+		running[-1].communicate()
+		check(running[-1].returncode in (75, -signal.SIGTERM), "stopped", running[-1].returncode)
+	stop.set()
+	case.ends("stopped six times while it was sent", [(ours,)])
+
+
 scenario(poison)
+scenario(stopped_often)
 for one in (("with a Message-ID", ours), ("without Message-ID", letter(1, message_id=None, text="needle"))):
 	for do in appears_late, appears_never, others_come, one_of_two, second_of_two, flags_are_lost:
 		scenario(do, *one)
