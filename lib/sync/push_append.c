@@ -479,6 +479,7 @@ static void recv_find(struct push *p)
 
 static void recv_look(struct push *p)
 {
+	push_look_match(p, WORK_DONE); /* what is there for certain comes first */
 	push_look_match(p, WORK_OPEN);
 	push_go(p, push_open_count(p) ? "append" : "find");
 }

@@ -216,10 +216,28 @@ def stopped_often():
 	case.ends("stopped six times while it was sent", [(ours,)])
 
 
+def first_of_two(what, message):
+	"""The first is answered OK, without its UID; the second is lost. What is there is the first."""
+	_, port = serve(LIB + "/imapdown.py", "--keep", "IMAP4rev1", server.port)
+	case = Case(b"needle")
+	case.relay.target = port
+	came = []
+
+	def from_client(data):
+		if b"needle" in data:
+			came.append(data)
+		return None if len(came) == 2 and b"needle" in data else data
+	case.relay.from_client = from_client
+	case.append(message, "\\Answered")
+	case.append(message)
+	case.ends("%s: the second of two equal ones is lost" % what, [(message, "\\Answered"), (message,)])
+	check(len(came) >= 3, "it is sent again", len(came))
+
+
 scenario(poison)
 scenario(stopped_often)
 for one in (("with a Message-ID", ours), ("without Message-ID", letter(1, message_id=None, text="needle"))):
-	for do in appears_late, appears_never, others_come, one_of_two, second_of_two, flags_are_lost:
+	for do in appears_late, appears_never, others_come, one_of_two, first_of_two, second_of_two, flags_are_lost:
 		scenario(do, *one)
 for do in longer_one, equally_long_one, there_before, another_date:
 	scenario(do)
