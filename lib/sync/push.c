@@ -469,8 +469,8 @@ static void finish_hasty(struct push *p)
 	}
 }
 
-/* Nothing is known of what was not answered. */
-static void finish_lost(struct push *p)
+/* Nothing is known of what was not answered. `counts`: it has cost a connection (R11). */
+static void finish_lost(struct push *p, bool counts)
 {
 	struct sync *s = p->sync;
 
@@ -489,7 +489,7 @@ static void finish_lost(struct push *p)
 			return;
 		push_keep_others(p);
 		if (!p->hasty)
-			push_note_lost(p);
+			push_note_lost(p, counts);
 		p->hasty = false;
 		push_agree(p);
 		if (!batch_end(s))
@@ -539,14 +539,14 @@ static bool work(struct push *p)
 void push_after_loss(struct push *p)
 {
 	if (p->lost)
-		finish_lost(p);
+		finish_lost(p, true);
 }
 
 /* The run ends: what was answered is agreed, what is in flight is as if it were lost. */
 void push_break_off(struct push *p)
 {
 	if (p->state == PUSH_WORKING || p->state == PUSH_PAUSING)
-		finish_lost(p);
+		finish_lost(p, false);
 	p->state = PUSH_OVER;
 }
 
@@ -607,6 +607,7 @@ void push_start(struct sync *s)
 		p->pause = io_timer_new(s->io, on_pause, p);
 		store_action_init(&p->first);
 		uids_init(&p->others);
+		uids_init(&p->claimed);
 	}
 	p->state = PUSH_GATHERING;
 	p->after = p->part_action = 0;
@@ -624,6 +625,7 @@ void push_free(struct push *p)
 	io_timer_free(p->pause);
 	store_action_release(&p->first);
 	uids_release(&p->others);
+	uids_release(&p->claimed);
 	free(p);
 }
 

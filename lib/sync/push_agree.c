@@ -56,9 +56,9 @@ bool push_note_intent(struct push *p)
 /* What was sent and not answered (R11). Of an upload whose literal was refused, and the connection with it, the
  * next one finds out whether it was taken all the same; if not, it fails (STEP_REFUSED), or, refused together
  * with others, is sent alone. */
-static void note_lost(struct store_action *a, const struct work *w)
+static void note_lost(struct store_action *a, const struct work *w, bool counts)
 {
-	a->attempts++;
+	a->attempts += counts;
 	if (!w->refused)
 		return;
 	if (w->together) {
@@ -70,7 +70,7 @@ static void note_lost(struct store_action *a, const struct work *w)
 	a->reason = w->reason ? mem_copy(w->reason) : NULL;
 }
 
-void push_note_lost(struct push *p)
+void push_note_lost(struct push *p, bool counts)
 {
 	struct store_action a;
 	uint64_t last = 0;
@@ -83,7 +83,7 @@ void push_note_lost(struct push *p)
 		last = w->action;
 		if (!store_action_get(p->sync->store, last, &a))
 			continue;
-		note_lost(&a, w);
+		note_lost(&a, w, counts);
 		store_action_put(p->sync->store, &a);
 	}
 	store_action_release(&a);

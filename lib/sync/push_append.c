@@ -481,6 +481,7 @@ static void recv_find(struct push *p)
 /* Mail that may be it, rewritten by the server, is not sent again (R10, Q38, Q73). */
 static void recv_look(struct push *p)
 {
+	push_look_match(p, WORK_DONE); /* what is there for certain comes first */
 	push_look_match(p, WORK_OPEN);
 	for (size_t i = 0; i < p->count; i++) {
 		struct work *w = &p->works[i];

@@ -7,7 +7,7 @@
  *
  * - the same Message-ID and the same date is the same message (a server may rewrite it);
  * - the same Message-ID and the same size, or no Message-ID and the same size: the bodies are compared;
- * - equal messages are told apart by their number only: as many are done as have come.
+ * - equal messages are told apart by their number, and by their flags: as many are done as have come.
  *
  * An upload cut after its last octet can appear later than the next login, so "it is not there" takes two looks,
  * some seconds apart, that saw the same UIDNEXT. Where something new of the same size is there that cannot be
@@ -67,7 +67,7 @@ static bool is_taken(const struct push *p, uint32_t uid)
 	for (size_t i = 0; i < p->count; i++)
 		if (p->works[i].new_uid == uid)
 			return true;
-	return false;
+	return uids_has(&p->claimed, uid);
 }
 
 static const uint8_t *hash_of(const struct push *p, uint32_t uid)
@@ -189,6 +189,37 @@ static void find_bodies(struct push *p, enum work_outcome which, struct uids *se
 	store_message_release(&m);
 }
 
+/* Of an earlier command that was answered OK, without the UID: it is there, so it has its claim before what may be
+ * there. */
+static void claim(struct push *p, const struct store_message *m)
+{
+	uint32_t uid = 0;
+	bool alike = false;
+
+	for (size_t i = 0; i < p->stay->seen_count && !alike; i++) {
+		const struct push_seen *seen = &p->stay->seen[i];
+		if (!is_candidate(p, seen) || is_taken(p, seen->uid) || compare(p, m, seen) != SAME)
+			continue;
+		alike = mail_flags_equal(&seen->flags, &m->flags);
+		if (alike || uid == 0)
+			uid = seen->uid;
+	}
+	if (uid)
+		uids_add(&p->claimed, uid);
+}
+
+static void claim_all(struct push *p)
+{
+	struct store_message m;
+
+	uids_clear(&p->claimed);
+	store_message_init(&m);
+	for (uint64_t after = 0; store_orphan_next(p->sync->store, p->to->rec.id, after, &m); after = m.number)
+		if (m.state & STORE_OURS)
+			claim(p, &m);
+	store_message_release(&m);
+}
+
 /* Matching. `alike`: only what has the flags, too, since of equal messages they tell which is which. */
 
 static void match_one(struct push *p, struct work *w, enum work_outcome which, bool alike)
@@ -246,6 +277,7 @@ void push_look_match(struct push *p, enum work_outcome which)
 
 	if (!p->stay->ok || (rec->uidvalidity != 0 && rec->uidvalidity != p->stay->uidvalidity))
 		return; /* UIDs of another mailbox (S2) */
+	claim_all(p);
 	for (size_t i = 0; i < p->count; i++) {
 		p->works[i].looked = p->works[i].outcome == which && p->works[i].new_uid == 0;
 		if (!p->works[i].looked)

@@ -137,6 +137,7 @@ struct push {
 	struct uids others;        /* R7 */
 	unsigned rounds;           /* of a row that is run again */
 	uint32_t seen_uidnext;     /* of the look before */
+	struct uids claimed;       /* of those that are ours for certain, though their UIDs were not told */
 	struct hashed { uint32_t uid; uint8_t hash[MAIL_HASH_SIZE]; } *hashed; /* bodies read by push_look.c */
 	size_t hashed_count;
 	struct body_sink *sinks;
@@ -256,6 +257,6 @@ struct sink *push_look_sink(struct push *p, uint32_t uid); /* for a body that is
 void push_agree(struct push *p);
 /* The intent of every open work is durable before anything is sent (R10). False: the run has failed. */
 bool push_note_intent(struct push *p);
-void push_note_lost(struct push *p);
+void push_note_lost(struct push *p, bool counts);
 
 #endif

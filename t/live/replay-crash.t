@@ -156,6 +156,30 @@ for n, (what, options, down) in enumerate(worlds):
 	if down:
 		process.kill()
 		is_(read(process.errors).decode(), "", "%s: nothing is used that is not offered" % what)
+# The user stops it, again and again
+
+
+def stopped(world):
+	"""That is no lost connection, however often (R11)."""
+	def do(worker, seed):
+		attempt, when = world.attempt(worker), random.Random(seed)
+		for _ in range(8):
+			run = attempt.account.start()
+			time.sleep(when.uniform(.02, .2))
+			run.terminate()
+			_, errors = run.communicate()
+			if run.returncode not in (0, 75, -signal.SIGTERM):
+				return ["stopped: status %d, %r" % (run.returncode, errors)]
+			attempt.again()
+		return attempt.finish()
+	return do
+
+
+if not wanted or wanted == "stop":
+	world = World(server, seed + 200, 60)
+	for n, found in in_parallel(range(LIMIT and min(LIMIT, 200) or 6), stopped(world)):
+		kills += 8
+		ok(not found, "stopped eight times (%d)" % n, "\n".join(found))
 if not wanted or wanted == "queue":
 	random.seed(seed)
 	kill_queue(seed + 100)

@@ -104,7 +104,7 @@ def cut_all(what, world, limit, several):
 	cases = [[(way, at, hows[n % 2])] for n, (way, at) in enumerate(cases)]
 	# Two and three in a row: each later connection is cut in what comes first there, the looks
 	for n in range(several):
-		cases.append([(*random.choice(close), hows[n % 2])] + [(*random.choice([("-C", random.randrange(200, 1500)),
+		cases.insert(0, [(*random.choice(close), hows[n % 2])] + [(*random.choice([("-C", random.randrange(200, 1500)),
 			("-S", random.randrange(600, 6000))]), hows[n % 2]) for _ in range(1 + n % 2)])
 	if os.environ.get("CASE"):
 		words = os.environ["CASE"].split()
@@ -134,7 +134,7 @@ for n, (what, actions, down) in enumerate(worlds):
 	random.seed(seed + n)
 	if down:
 		process, world.port = serve(LIB + "/imapdown.py", *down, server.port)
-	cut_all(what, world, LIMIT or (16 if n == 0 else 6), LIMIT // 4 or 2)
+	cut_all(what, world, LIMIT or (16 if n == 0 else 6), min(LIMIT // 4, 200) or 2)
 	if down:
 		process.kill()
 diag("%d cuts" % cuts)

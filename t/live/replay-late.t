@@ -194,9 +194,50 @@ def poison():
 	check_is(case.lost, 4, "is sent four times")
 
 
+def stopped_often():
+	"""To stop a run is no lost connection: the message is sent whole in the end (R11)."""
+	case = Case(b"never", lambda case, n: None)
+	stop = threading.Event()
+	running = []
+
+	def from_client(data):
+		if b"needle" in data and not stop.is_set():
+			running[-1].terminate()	# and the server's answer does not come
+			time.sleep(.3)
+			return None
+		return data
+	case.relay.from_client = from_client
+	case.append(ours)
+	for _ in range(6):
+		running.append(case.account.start())
+		running[-1].communicate()
+		check(running[-1].returncode in (75, -signal.SIGTERM), "stopped", running[-1].returncode)
+	stop.set()
+	case.ends("stopped six times while it was sent", [(ours,)])
+
+
+def first_of_two(what, message):
+	"""The first is answered OK, without its UID; the second is lost. What is there is the first."""
+	_, port = serve(LIB + "/imapdown.py", "--keep", "IMAP4rev1", server.port)
+	case = Case(b"needle")
+	case.relay.target = port
+	came = []
+
+	def from_client(data):
+		if b"needle" in data:
+			came.append(data)
+		return None if len(came) == 2 and b"needle" in data else data
+	case.relay.from_client = from_client
+	case.append(message, "\\Answered")
+	case.append(message)
+	case.ends("%s: the second of two equal ones is lost" % what, [(message, "\\Answered"), (message,)])
+	check(len(came) >= 3, "it is sent again", len(came))
+
+
 scenario(poison)
+scenario(stopped_often)
 for one in (("with a Message-ID", ours), ("without Message-ID", letter(1, message_id=None, text="needle"))):
-	for do in appears_late, appears_never, others_come, one_of_two, second_of_two, flags_are_lost:
+	for do in appears_late, appears_never, others_come, one_of_two, first_of_two, second_of_two, flags_are_lost:
 		scenario(do, *one)
 for do in longer_one, equally_long_one, there_before, another_date:
 	scenario(do)
