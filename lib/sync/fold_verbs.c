@@ -6,7 +6,7 @@
 #include "sync/private.h"
 
 /* They go into one line to the server, which has at most 8,000 octets (C6). */
-#define FLAGS_OCTETS 4000
+#define FLAGS_OCTETS 2000
 
 void fold_refuse(struct sync *s, uint64_t number, uint32_t verb, enum store_action_state state,
 	const char *reason)

@@ -19,7 +19,7 @@
 #define BATCH_UPLOAD_OCTETS (8u << 20)
 #define COMMAND_OCTETS (1u << 20)
 #define COMMAND_MESSAGES 200
-#define COMMAND_LINE 6000
+#define COMMAND_LINE 4000 /* without the last one, and without "{22+}" */
 
 static bool joins(struct push *p, const struct store_action *a)
 {
