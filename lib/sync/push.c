@@ -45,6 +45,7 @@ bool push_answered(struct push *p, const struct imap_resp *tagged)
 {
 	struct sync *s = p->sync;
 	enum throttle_verdict verdict = THROTTLE_GO_ON;
+	/* Of a message that is sent, these say that there is no room for it (Q4), or that it is too large (Q5). */
 	bool about_mail = tagged->cond.code == IMAP_OVERQUOTA || tagged->cond.code == IMAP_LIMIT ||
 			  tagged->cond.code == IMAP_TOOBIG;
 

@@ -5,7 +5,7 @@
  * bounded number of octets. What is refused together is tried again one by one, but only after a look at what has
  * come, so that one bad message does not hold back the others and none is there twice.
  *
- * A message's UID comes from APPENDUID; else a look above the old UIDNEXT finds it (push_look.c); else the next
+ * A message's UID comes from APPENDUID; else (Q71, Q72) a look above the old UIDNEXT finds it (push_look.c); else the next
  * pull recognizes it. Flags that a server has lost on the way are stored once more (Q8, Q22). */
 #include <stdio.h>
 #include <stdlib.h>

@@ -330,7 +330,7 @@ static void recv_copy(struct push *p)
 	}
 	if (is_move_broken(p))
 		p->no_move = true;
-	/* Only what is still there is tried again, after a new look at it. */
+	/* Only what is still there is tried again, after a new look at it: some of so many may have gone (Q36). */
 	if (again)
 		push_go(p, "select");
 }

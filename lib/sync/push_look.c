@@ -2,7 +2,7 @@
  * the server does not tell (R5, R6).
  *
  * All that is ours lies above the UIDNEXT that was noted before. A look asks for the descriptors from there
- * on, with their Message-IDs, after a NOOP. A message that another action of ours made is left out (STORE_OURS).
+ * on, with their Message-IDs, after a NOOP (Q27); it asks for no SEARCH (Q26, Q46, Q57, Q80). A message
  * What is left is compared:
  *
  * - the same Message-ID, and the same size or the same date, is the same message;
@@ -92,7 +92,7 @@ static enum likeness compare(struct push *p, const struct store_message *m, cons
 	if (known && seen->has_id && has_id(seen->message_id)) {
 		if (memcmp(id, seen->message_id, 16) == 0)
 			return size || date ? SAME : PERHAPS;
-		return size && date ? PERHAPS : OTHER; /* rewritten (Q38, Q73)? */
+		return size && date ? PERHAPS : OTHER; /* rewritten (Q38, Q73, Q77)? */
 	}
 	if (!known && !m->body)
 		return size && date ? SAME : OTHER; /* a copy of what the server has; its descriptor is all we know */

@@ -86,6 +86,7 @@ static void take_cond(struct stay *t, const struct imap_resp *r)
 	}
 }
 
+/* Those that come in spite of .SILENT (Q6) do no harm: the last one of a message counts. */
 static void take_fetch(struct stay *t, const struct imap_resp *r)
 {
 	struct push_seen *seen;
