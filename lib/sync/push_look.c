@@ -2,7 +2,8 @@
  * the server does not tell (R5, R6).
  *
  * All that is ours lies above the UIDNEXT that was noted before. A look asks for the descriptors from there
- * on, with their Message-IDs, after a NOOP (Q27); it asks for no SEARCH (Q26, Q46, Q57, Q80). A message
+ * on, with their Message-IDs, after a NOOP (Q27); it asks for no SEARCH (Q26, Q46, Q57, Q80). A message that
+ * another action of ours made is left out (STORE_OURS).
  * What is left is compared:
  *
  * - the same Message-ID, and the same size or the same date, is the same message;
