@@ -38,12 +38,11 @@ static void carry(struct mail_flags *to, const struct mail_flags *earlier, const
 			mail_flags_add(to, slice_of(earlier->keywords[i]));
 }
 
-/* The last work on a message carries what the earlier ones ask for. */
-static void merge(struct push *p)
+void push_merge_flags(struct work *works, size_t count)
 {
-	for (size_t i = 0; i < p->count; i++) {
-		struct work *w = &p->works[i], *later = w + 1;
-		if (i + 1 == p->count || w->message != later->message || w->outcome != WORK_OPEN ||
+	for (size_t i = 0; i + 1 < count; i++) {
+		struct work *w = &works[i], *later = w + 1;
+		if (w->message != later->message || w->outcome != WORK_OPEN ||
 			later->outcome != WORK_OPEN)
 			continue;
 		w->carried = true;
@@ -55,7 +54,7 @@ static void merge(struct push *p)
 static void recv_sort(struct push *p)
 {
 	qsort(p->works, p->count, sizeof *p->works, by_place);
-	merge(p);
+	push_merge_flags(p->works, p->count);
 	p->group = p->group_end = 0;
 	p->ahead = NULL;
 }

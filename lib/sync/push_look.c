@@ -79,32 +79,37 @@ static const uint8_t *hash_of(const struct push *p, uint32_t uid)
 	return NULL;
 }
 
-enum likeness { OTHER, SAME, PERHAPS };
-
-static enum likeness compare(struct push *p, const struct store_message *m, const struct push_seen *seen)
+enum push_likeness push_compare(const struct store_message *m, const uint8_t *id, const uint8_t *hash,
+	const struct push_seen *seen, const uint8_t *seen_hash)
 {
 	bool size = (seen->items & IMAP_HAS_SIZE) && seen->size == m->size;
 	bool date = (seen->items & IMAP_HAS_DATE) && seen->date == m->date;
+	bool theirs = seen->has_id && has_id(seen->message_id);
+
+	if (id && theirs) {
+		if (memcmp(id, seen->message_id, 16) == 0)
+			return size || date ? PUSH_SAME : PUSH_PERHAPS;
+		return size && date ? PUSH_PERHAPS : PUSH_OTHER; /* rewritten (Q38, Q73, Q77)? */
+	}
+	if (!id && !m->body)
+		return size && date ? PUSH_SAME : PUSH_OTHER; /* a copy of what the server has; its descriptor is all we know */
+	if (id || theirs)
+		return size && date ? PUSH_PERHAPS : PUSH_OTHER;
+	if (!size)
+		return PUSH_OTHER;
+	if (!hash || !seen_hash)
+		return date ? PUSH_SAME : PUSH_PERHAPS;
+	return memcmp(hash, seen_hash, MAIL_HASH_SIZE) == 0 ? PUSH_SAME : PUSH_OTHER;
+}
+
+static enum push_likeness compare(struct push *p, const struct store_message *m, const struct push_seen *seen)
+{
 	struct store_body_info info;
-	const uint8_t *hash;
 	uint8_t id[16];
 	bool known = match_known_id(p->sync, m, id);
+	bool body = m->body && store_body_info(p->sync->store, m->body, &info);
 
-	if (known && seen->has_id && has_id(seen->message_id)) {
-		if (memcmp(id, seen->message_id, 16) == 0)
-			return size || date ? SAME : PERHAPS;
-		return size && date ? PERHAPS : OTHER; /* rewritten (Q38, Q73, Q77)? */
-	}
-	if (!known && !m->body)
-		return size && date ? SAME : OTHER; /* a copy of what the server has; its descriptor is all we know */
-	if (known != (seen->has_id && has_id(seen->message_id)))
-		return size && date ? PERHAPS : OTHER;
-	if (!size)
-		return OTHER;
-	hash = hash_of(p, seen->uid);
-	if (!hash || !m->body || !store_body_info(p->sync->store, m->body, &info))
-		return date ? SAME : PERHAPS;
-	return memcmp(hash, info.hash, MAIL_HASH_SIZE) == 0 ? SAME : OTHER;
+	return push_compare(m, known ? id : NULL, body ? info.hash : NULL, seen, hash_of(p, seen->uid));
 }
 
 /* Reading bodies of messages without a Message-ID */
@@ -190,13 +195,13 @@ static void match_one(struct push *p, struct work *w, enum work_outcome which)
 		goto out;
 	for (size_t i = 0; i < p->stay->seen_count && w->new_uid == 0; i++) {
 		const struct push_seen *seen = &p->stay->seen[i];
-		enum likeness like;
+		enum push_likeness like;
 		if (!is_candidate(p, seen) || is_taken(p, seen->uid))
 			continue;
 		like = compare(p, &m, seen);
-		if (like == PERHAPS && which == WORK_OPEN)
+		if (like == PUSH_PERHAPS && which == WORK_OPEN)
 			w->suspect = true;
-		if (like != SAME)
+		if (like != PUSH_SAME)
 			continue;
 		w->new_uid = seen->uid;
 		w->suspect = false;
@@ -221,7 +226,7 @@ static void drop_ambiguous(struct push *p)
 			continue;
 		for (size_t k = 0; k < p->stay->seen_count && !more; k++) {
 			const struct push_seen *seen = &p->stay->seen[k];
-			more = is_candidate(p, seen) && !is_taken(p, seen->uid) && compare(p, &m, seen) == SAME;
+			more = is_candidate(p, seen) && !is_taken(p, seen->uid) && compare(p, &m, seen) == PUSH_SAME;
 		}
 		if (more)
 			w->new_uid = 0;

@@ -191,7 +191,13 @@ void push_recv_status(struct push *p);
 bool push_missing_policy(struct push *p, const char *words);
 void push_send_create(struct push *p);
 
-/* push_flags.c: leaves of *flags what the server keeps there. True: all. */
+/* R16: UIDs used again for other mail. A date or a size alone may differ, where a server lies about one (Q24). */
+bool push_is_other(const struct store_message *m, const struct push_seen *seen);
+
+/* push_flags.c: in works sorted by message and action the last one of a message carries what the earlier ones ask
+ * for: of each flag the last word (R14). */
+void push_merge_flags(struct work *works, size_t count);
+/* Leaves of *flags what the server keeps there. True: all. */
 bool push_keep_permanent(const struct stay *t, struct mail_flags *flags);
 
 /* push_remove.c: rows that remove from p->box what is WORK_COPIED, or in a batch of expunges WORK_OPEN. */
@@ -242,6 +248,11 @@ void push_box_made(struct push *p, struct box *box);
 void push_look_send(struct push *p);
 /* What of the works with that outcome is there? Those get their UID, and are WORK_DONE. */
 void push_look_match(struct push *p, enum work_outcome which);
+/* Is what was seen ours? `id`: of our Message-ID, NULL where it has none; `hash` and `seen_hash`: of the bodies, NULL where
+ * not known. PERHAPS: only the user can tell. */
+enum push_likeness { PUSH_OTHER, PUSH_SAME, PUSH_PERHAPS };
+enum push_likeness push_compare(const struct store_message *m, const uint8_t *id, const uint8_t *hash,
+	const struct push_seen *seen, const uint8_t *seen_hash);
 struct sink *push_look_sink(struct push *p, uint32_t uid); /* for a body that is compared; NULL */
 
 /* push_agree.c */
