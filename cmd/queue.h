@@ -55,6 +55,8 @@ int actions_open(struct actions *q, const struct conf_account *account, bool rea
 void actions_close(struct actions *q);
 /* Are all lines held, because the file is not of this store (R1)? */
 bool actions_are_foreign(const struct actions *q);
+/* Then, before they are taken over: the store notes which lines these are. *q is opened anew. 0, else *err. */
+int actions_note_foreign(struct actions *q, struct err *err);
 /* Appends all of them or none, prints their numbers where `tell`, then takes the queue up into the
  * store, for which *q is closed. The exit status; what went wrong is printed. *taken_up (may be NULL)
  * as from sync_fold: 0, 1 where another mailtide holds the lock and will do it, -1. */

@@ -83,6 +83,22 @@ bool actions_are_foreign(const struct actions *q)
 	return of[0] && (!q->store || strcmp(of, store_id(q->store)) != 0);
 }
 
+/* The lines were made for another store: that is noted before they are taken over, so that none of their local
+ * numbers is believed. */
+int actions_note_foreign(struct actions *q, struct err *err)
+{
+	const struct conf_account *account = q->account;
+	int status, rc;
+
+	actions_close(q); /* as below */
+	rc = sync_fold(account, "queue", NULL, NULL, err);
+	if (rc > 0)
+		err_set(err, ERR_RETRY, ERR_ACCOUNT, "another mailtide works on this account; try again when it is done");
+	if (actions_open(q, account, false, &status) < 0 && rc == 0)
+		rc = err_set(err, ERR_RETRY, ERR_ACCOUNT, "the queue cannot be opened again");
+	return rc;
+}
+
 static void on_note(void *arg, enum sync_note kind, const char *mailbox, const char *text)
 {
 	const struct actions *q = arg;

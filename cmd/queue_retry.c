@@ -158,6 +158,8 @@ static int adopt(struct about *o)
 			"another store; without a number retry takes all of them over");
 		return actions_refuse(&o->q, &err);
 	}
+	if (actions_note_foreign(&o->q, &err) != 0)
+		return actions_refuse(&o->q, &err);
 	output_note(SYNC_WARNING, o->q.account->name, NULL, "the actions were made for another store "
 		"and are taken over; those whose messages are not the same here will fail");
 	if (queue_adopt(o->q.queue, &err) < 0)

@@ -52,12 +52,13 @@ struct conf_mailbox_rules {
 	uint64_t max_size;     /* octets; 0: no limit */
 	enum conf_large large; /* what is over it */
 	bool old_skip;         /* new messages only */
+	bool drop_aged;        /* on-aged: what is too old for bodies.newer_s by now is let go of */
 };
 
 /* One `mailbox "PATTERN" { ... }`: only the keys that stand there. */
 struct conf_section {
 	char *pattern;
-	bool has_bodies, has_max_size, has_large, has_old, has_mode;
+	bool has_bodies, has_max_size, has_large, has_old, has_on_aged, has_mode;
 	struct conf_mailbox_rules rules; /* what its keys say; the mode is not in it */
 	enum conf_mode mode;
 };

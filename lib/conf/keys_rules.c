@@ -32,6 +32,18 @@ static int take_old(struct conf_taking *t)
 	return 0;
 }
 
+static int take_on_aged(struct conf_taking *t)
+{
+	static const char *const words[] = { "keep", "drop", NULL };
+	unsigned place;
+
+	if (!conf_value_word(t->value, words, &place))
+		return conf_must_be(t, "\"keep\" or \"drop\"");
+	t->section->rules.drop_aged = place == 1;
+	t->section->has_on_aged = true;
+	return 0;
+}
+
 static int take_large(struct conf_taking *t)
 {
 	static const char *const words[] = { "stand-in", "skip", NULL };
@@ -61,6 +73,7 @@ const struct conf_key conf_section_keys[] = {
 	{ "max-size", take_max_size, 0 },
 	{ "large", take_large, 0 },
 	{ "old", take_old, 0 },
+	{ "on-aged", take_on_aged, 0 },
 	{ "mode", take_mode, 0 },
 	{ NULL, NULL, 0 },
 };

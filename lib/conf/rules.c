@@ -91,6 +91,8 @@ static void apply_keys(struct conf_mailbox_rules *rules, const struct conf_secti
 		rules->large = section->rules.large;
 	if (section->has_old)
 		rules->old_skip = section->rules.old_skip;
+	if (section->has_on_aged)
+		rules->drop_aged = section->rules.drop_aged;
 }
 
 static void apply(struct said *said, const struct conf_section *section, const char *mailbox)
@@ -145,6 +147,8 @@ uint64_t conf_rules_fingerprint(const struct conf_mailbox_rules *r)
 	hash = mix(hash, r->max_size);
 	hash = mix(hash, (uint64_t)r->large);
 	hash = mix(hash, r->old_skip);
+	if (r->drop_aged)
+		hash = mix(hash, 1);
 	return hash != 0 ? hash : 1;
 }
 

@@ -159,6 +159,20 @@ bool store_alike_next(struct store *s, int64_t date, uint64_t size, uint64_t aft
 	return next_number(s, STORE_DB_ALIKE, &key, m);
 }
 
+bool store_dated_next(struct store *s, int64_t date, uint64_t size, uint64_t after,
+	struct store_message *m)
+{
+	struct store_walk w;
+	struct store_key key;
+	if (after == UINT64_MAX)
+		return false;
+	store_key_alike(&key, date, size, after + 1);
+	bool found = store_walk(&w, s, STORE_DB_ALIKE, &key) &&
+		get(s, store_take_u64((const uint8_t *)w.key.data + w.key.len - 8), m);
+	store_walk_end(&w);
+	return found;
+}
+
 bool store_emailid_next(struct store *s, const char *emailid, uint64_t after,
 	struct store_message *m)
 {

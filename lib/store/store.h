@@ -95,9 +95,9 @@ enum store_message_state {
 	STORE_STAND_IN = 16,    /* the file that is shown is a stand-in for a large message (S10) */
 	STORE_UNMATCHED = 32,   /* may be one that we hold already: no body is asked for until that is known */
 	STORE_WANTED = 64,      /* its body was asked for by name: no rule takes that back */
-	STORE_ORPHAN = 128,     /* its UID went with its UIDVALIDITY: waits for a new one (S2); uid is 0 */
+	STORE_ORPHAN = 128,     /* its UID went with its UIDVALIDITY, or was not told: waits for a new one (S2); uid is 0 */
 	STORE_HERE = 256,       /* made here (append, copy): not on the server yet; uid is 0 */
-	STORE_OURS = 512,       /* an action of ours gave it its UID: no other action can have made it (R10) */
+	STORE_OURS = 512,       /* an action of ours put it there: no other action can have made it (R10) */
 };
 struct store_message {
 	uint64_t number;
@@ -138,6 +138,9 @@ uint64_t store_count_uids(struct store *s, uint32_t mailbox, uint32_t first, uin
 /* Messages that may be the same mail as one with these: the one with the smallest number > after.
  * The same INTERNALDATE and RFC822.SIZE is what a copy keeps (S12); what proves it is the caller's to compare. */
 bool store_alike_next(struct store *s, int64_t date, uint64_t size, uint64_t after,
+	struct store_message *m);
+/* In order of date, size and number: the one after these. Dates before 1970 come last. */
+bool store_dated_next(struct store *s, int64_t date, uint64_t size, uint64_t after,
 	struct store_message *m);
 bool store_emailid_next(struct store *s, const char *emailid, uint64_t after,
 	struct store_message *m);

@@ -392,6 +392,9 @@ static bool turn_working(struct sync *s)
 		return false;
 	if (!batch_is_empty(s) && !s->options.dry_run)
 		batch_commit(s);
+	/* Whoever has queued something since was told that this run does it. */
+	if (!s->options.dry_run && fold_if_grown(s))
+		return true;
 	/* What was queued meanwhile, or waited for a UID that a pull has found. */
 	if (s->queue_fresh && must_push(s))
 		begin_push(s);

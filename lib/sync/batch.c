@@ -15,6 +15,8 @@
 #include "base/point.h"
 #include "sync/private.h"
 
+#define AGAIN ",again"
+
 static bool nothing_in_flight(const struct sync *s)
 {
 	for (unsigned i = 0; i < LINKS; i++)
@@ -29,6 +31,8 @@ static bool applying(const struct sync *s)
 		if ((box->rules_changed || !uids_is_empty(&box->flagged_here) || !uids_is_empty(&box->shared)) &&
 			s->phase == SYNC_WORKING)
 			return true;
+	if (s->aged.due && s->phase == SYNC_WORKING)
+		return true;
 	for (const struct pull *p = s->pulls; p; p = *pull_link((struct pull *)p))
 		if (pull_wants_apply(p))
 			return true;
@@ -100,6 +104,7 @@ static void apply_rules(struct sync *s)
 		if (box->rules_changed && limit > 0)
 			rules_apply(box, &limit);
 	}
+	aged_apply(s, &limit);
 }
 
 static void on_commit(void *arg, const struct err *err)
@@ -198,14 +203,19 @@ static void replace_stand_in(const struct store_message *m, struct buf *base, st
 	p->file_mtime_ns = m->file_mtime_ns;
 }
 
-/* Its name must not be one that it had before: the entry that removes that file may be made once more
- * after a crash. */
+/* Its name must be none that it ever had: the entry that removes that file may come behind this one, and may be
+ * made once more after a crash. So the times are counted: ",again", ",again2" and so on. */
 static void name_file(struct sync *s, const struct store_message *m, const struct maildir_stat *st,
 	struct buf *base)
 {
+	const char *again = m->base ? strstr(m->base, AGAIN) : NULL;
+	unsigned long times = again ? strtoul(again + strlen(AGAIN), NULL, 10) : 0;
+
 	maildir_base_name(m->date, m->number, store_id(s->store), st->size, base);
-	if (m->base && strcmp(buf_str(base), m->base) == 0)
-		buf_add_str(base, ",again");
+	if (again)
+		buf_addf(base, AGAIN "%lu", times ? times + 1 : 2);
+	else if (m->base && strcmp(buf_str(base), m->base) == 0)
+		buf_add_str(base, AGAIN);
 }
 
 static void set_shown(struct sync *s, struct store_message *m, const struct maildir_stat *st,

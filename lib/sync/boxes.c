@@ -1,17 +1,11 @@
-/* Boxes: which mailboxes there are, which of them are wanted, and which need a look (L1, L2, L5).
- *
- * Where LIST-STATUS is offered one command tells everything (RFC 5819), and what did not change is
- * never opened. Without it STATUS is asked for those whose answer could prove that nothing changed: it
- * takes a mod-sequence, so on a server without CONDSTORE every mailbox is opened anyway and STATUS
- * would be wasted. */
+/* Boxes: the mailboxes of a run: those of the store and those that LIST names, where each lies, which are wanted, and
+ * which need a look (L1, L2, L4). */
 #include <search.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sync/private.h"
-
-#define STATUS_AHEAD 25 /* Q31: more at a time and Outlook.com fails */
 
 static int by_wire(const void *a, const void *b)
 {
@@ -165,7 +159,7 @@ void box_choose_folder(struct box *box)
 	tsearch(box->rec.folder, &s->folders, by_folder);
 }
 
-static struct box *box_of_wire(struct sync *s, struct slice wire)
+struct box *box_of_wire(struct sync *s, struct slice wire)
 {
 	struct box probe = { 0 }, **found;
 
@@ -177,7 +171,7 @@ static struct box *box_of_wire(struct sync *s, struct slice wire)
 
 /* What LIST names: a box of the store under its decoded name, or a new one. The name is the key, as a
  * UIDVALIDITY may be that of others, too (Q64). */
-static struct box *box_for(struct sync *s, const struct imap_resp *r)
+struct box *box_for(struct sync *s, const struct imap_resp *r)
 {
 	struct box *box = box_of_wire(s, r->list.name);
 	struct buf name;
@@ -211,10 +205,29 @@ static struct box *box_for(struct sync *s, const struct imap_resp *r)
 	return box;
 }
 
+/* A name that is known all the same: gone from the server, and to be made anew; or LIST has just told it. */
+static struct box *known_here(struct sync *s, const char *name)
+{
+	struct box *box = box_by_name(s, name);
+
+	if (!box || (box->fresh && !box->listed))
+		return NULL;
+	if (box->rec.state & STORE_MAILBOX_GONE)
+		box->rec.state = (box->rec.state & ~(uint32_t)(STORE_MAILBOX_GONE | STORE_MAILBOX_ABSENT)) |
+				 STORE_MAILBOX_HERE;
+	store_mailbox_put(s->store, &box->rec);
+	box->fresh = false;
+	return box;
+}
+
 struct box *box_here(struct sync *s, const char *name)
 {
-	struct box *box = box_new(s), *other = s->boxes;
+	struct box *box = known_here(s, name), *other = s->boxes;
 	struct buf wire;
+
+	if (box)
+		return box;
+	box = box_new(s);
 
 	buf_init(&wire, 0);
 	imap_name_encode(slice_of(name), false, &wire);
@@ -229,126 +242,7 @@ struct box *box_here(struct sync *s, const char *name)
 	return box;
 }
 
-static void on_list(struct sync *s, const struct imap_resp *r)
-{
-	struct box *box;
-
-	if (r->list.name.len == 0)
-		return;
-	if (memchr(r->list.name.data, 0, r->list.name.len)) {
-		account_note(s, SYNC_WARNING, NULL, "a mailbox whose name has a NUL in it is left out");
-		return;
-	}
-	if (r->list.attrs & IMAP_NONEXISTENT_ATTR) {
-		/* only its children exist, or only its subscription */
-		box = box_of_wire(s, r->list.name);
-		if (box)
-			box->nonexistent = true;
-		return;
-	}
-	box = box_for(s, r);
-	box->listed = true; /* twice, maybe: then the last attributes count (Q68) */
-	if (box->rec.attrs != r->list.attrs)
-		box->rec_changed = true;
-	box->rec.attrs = r->list.attrs;
-	if (r->list.attrs & IMAP_NOSELECT)
-		box->rec.state |= STORE_MAILBOX_NOSELECT;
-	else
-		box->rec.state &= ~(uint32_t)STORE_MAILBOX_NOSELECT;
-}
-
-static void on_status(struct sync *s, const struct imap_resp *r)
-{
-	struct box *box;
-
-	if (memchr(r->status.name.data, 0, r->status.name.len))
-		return;
-	box = box_of_wire(s, r->status.name);
-	if (!box)
-		return;
-	if ((r->status.items & IMAP_HAS_MAILBOXID) && r->status.mailboxid.len <= 255) {
-		free(box->told_mailboxid);
-		box->told_mailboxid = mem_copy_slice(r->status.mailboxid);
-	}
-	box->told = (struct plan_told){ r->status.items, r->status.messages, r->status.uidnext,
-		r->status.uidvalidity, r->status.highestmodseq };
-}
-
-void boxes_untagged(struct sync *s, const struct imap_resp *r)
-{
-	if (r->kind == IMAP_LIST && s->phase == SYNC_LISTING)
-		on_list(s, r);
-	else if (r->kind == IMAP_STATUS && (s->phase == SYNC_LISTING || s->phase == SYNC_PUSHING))
-		on_status(s, r); /* the replay asks, too */
-}
-
-static void on_listed(void *arg, const struct imap_resp *tagged)
-{
-	struct sync *s = arg;
-	struct err err = { 0 };
-	enum throttle_verdict verdict = throttle_answer(s, tagged);
-
-	if (verdict == THROTTLE_OVER)
-		return;
-	if (verdict == THROTTLE_AGAIN) {
-		boxes_ask(s);
-		return;
-	}
-	if (tagged->cond.cond != IMAP_OK) {
-		err_set(&err, ERR_RETRY, ERR_ACCOUNT, "the server refused to list its mailboxes: %.*s",
-			(int)tagged->cond.text.len, tagged->cond.text.data);
-		account_fail(s, &err);
-		return;
-	}
-	s->list_unanswered--;
-	s->next_status = s->boxes;
-	s->listed = true;
-	account_mark(s);
-}
-
-/* Does LIST tell the STATUS, too? Of subscribed mailboxes only where LIST-EXTENDED is offered as well, which not
- * every server with LIST-STATUS does (Q58), and some do in vain (Q60, Q76: avoid); LSUB tells none. */
-static bool list_tells_status(const struct sync *s)
-{
-	const struct imap *c = s->links[0].imap;
-
-	return imap_has(c, IMAP_CAP_LIST_STATUS) &&
-	       (!s->account->subscribed_only || imap_has(c, IMAP_CAP_LIST_EXTENDED));
-}
-
-void boxes_ask(struct sync *s)
-{
-	struct imap *c = s->links[0].imap;
-	struct imap_cmd *cmd = imap_cmd_new(IMAP_CMD_PLAIN, on_listed, s);
-	bool condstore = imap_has(c, IMAP_CAP_CONDSTORE) || imap_has(c, IMAP_CAP_QRESYNC);
-	bool status = list_tells_status(s);
-
-	boxes_load(s);
-	renames_forget(s);
-	for (struct box *box = s->boxes; box; box = box->next) {
-		box->listed = box->nonexistent = false;
-		box->told.items = 0; /* told by another connection, or before we changed something */
-	}
-	s->list_unanswered = 1;
-	s->status_unanswered = 0; /* of a connection that was lost */
-	s->listed = false;
-	/* An extended LIST tells the tasks only where it is asked to (RFC 6154 section 2).
-	 * Without a reference (Q56, Q86), and all: what the server makes of patterns is its own (Q60). */
-	if (!s->account->subscribed_only)
-		imap_cmd_add(cmd, "LIST \"\" \"*\"");
-	else if (status)
-		imap_cmd_add(cmd, "LIST (SUBSCRIBED) \"\" \"*\"");
-	else
-		imap_cmd_add(cmd, "LSUB \"\" \"*\"");
-	if (status)
-		imap_cmd_add(cmd, " RETURN (%sSTATUS (MESSAGES UIDNEXT UIDVALIDITY%s%s))",
-			imap_has(c, IMAP_CAP_SPECIAL_USE) ? "SPECIAL-USE " : "",
-			condstore ? " HIGHESTMODSEQ" : "",
-			imap_has(c, IMAP_CAP_OBJECTID) ? " MAILBOXID" : "");
-	imap_send(c, cmd, NULL, 0);
-}
-
-static bool box_is_chosen(const struct sync *s, const struct box *box)
+bool box_is_chosen(const struct sync *s, const struct box *box)
 {
 	if (!box->listed || (box->rec.state & STORE_MAILBOX_NOSELECT))
 		return false;
@@ -356,48 +250,6 @@ static bool box_is_chosen(const struct sync *s, const struct box *box)
 		return false;
 	return named(s, box->rec.name) &&
 	       conf_chooses(s->account, box->rec.name, box->rec.delimiter);
-}
-
-static void on_status_answer(void *arg, const struct imap_resp *tagged)
-{
-	struct sync *s = arg;
-
-	throttle_answer(s, tagged); /* refused: nothing is known of it, so it is opened */
-	s->status_unanswered--;
-	account_mark(s);
-}
-
-/* Asks for the next ones; false once there are none. */
-static bool ask_status(struct sync *s)
-{
-	struct imap *c = s->links[0].imap;
-
-	if (list_tells_status(s) ||
-		!(imap_has(c, IMAP_CAP_CONDSTORE) || imap_has(c, IMAP_CAP_QRESYNC)))
-		return false;
-	for (; s->next_status; s->next_status = s->next_status->next) {
-		struct box *box = s->next_status;
-		struct imap_cmd *cmd;
-		if (s->status_unanswered == STATUS_AHEAD)
-			return true;
-		if (!box_is_chosen(s, box) || !(box->rec.state & STORE_MAILBOX_WHOLE))
-			continue;
-		cmd = imap_cmd_new(IMAP_CMD_PLAIN, on_status_answer, s);
-		imap_cmd_add(cmd, "STATUS ");
-		imap_cmd_add_string(cmd, slice_of(box->rec.wire), true);
-		imap_cmd_add(cmd, " (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ%s)",
-			imap_has(c, IMAP_CAP_OBJECTID) ? " MAILBOXID" : "");
-		s->status_unanswered++;
-		imap_send(c, cmd, NULL, 0);
-	}
-	return false;
-}
-
-bool boxes_asked(struct sync *s)
-{
-	if (!s->listed || s->list_unanswered > 0)
-		return false;
-	return !ask_status(s) && s->status_unanswered == 0;
 }
 
 static void note_unknown_names(struct sync *s)
@@ -426,19 +278,11 @@ static bool folder_is_gone(struct box *box)
 	return true;
 }
 
-/* True where the mailbox is not the one of our record, whatever its numbers (S2). */
-static bool is_another(struct box *box)
+/* It may not be the mailbox of our record, whatever its numbers (S2): SELECT tells. */
+static bool may_be_another(const struct box *box)
 {
-	const char *id = box->told_mailboxid;
-
-	if (!id || (box->rec.mailboxid && strcmp(box->rec.mailboxid, id) == 0))
-		return false;
-	if (!box->rec.mailboxid && !box->fresh && box->told.uidvalidity == box->rec.uidvalidity) {
-		box->rec.mailboxid = mem_copy(id);
-		box->rec_changed = true;
-		return false;
-	}
-	return box->rec.mailboxid != NULL;
+	return box->told_mailboxid && box->rec.mailboxid &&
+	       strcmp(box->told_mailboxid, box->rec.mailboxid) != 0;
 }
 
 /* S15: what is told again does last. */
@@ -479,7 +323,7 @@ void boxes_decide(struct sync *s)
 			continue;
 		/* A body that is owed does not make the pull needed: the haul opens the mailbox itself. */
 		note_lasting(box);
-		unchanged = !is_another(box) && !s->options.cold && plan_unchanged(&box->rec, &box->told, 0, box->rules.old_skip);
+		unchanged = !may_be_another(box) && !s->options.cold && plan_unchanged(&box->rec, &box->told, 0, box->rules.old_skip);
 		box->state = unchanged ? BOX_IDLE : BOX_TO_PULL;
 		box->rules_changed = !box->fresh && box->rec.rules != conf_rules_fingerprint(&box->rules);
 		if (box->fresh)
@@ -492,6 +336,7 @@ void boxes_decide(struct sync *s)
 	}
 	if (s->listed)
 		note_unknown_names(s);
+	aged_begin(s);
 	s->decided = true;
 }
 

@@ -45,79 +45,108 @@ uint64_t sync_made_by(struct store *store, uint64_t action)
 
 /* About other actions */
 
+struct about {
+	struct sync *s;
+	const struct queue_action *line;
+	struct queue *file; /* read once more, in order; NULL before the first */
+	struct rearm *rearm;
+};
+
 /* Each of "3,4,17" that has a line. */
-static void each_named(struct sync *s, const struct queue_action *line,
-	void (*act)(struct sync *s, const struct queue_action *line, uint64_t number))
+static void each_named(struct about *o, void (*act)(struct about *o, uint64_t number))
 {
-	const char *text = queue_action_get(line, "action");
+	const char *text = queue_action_get(o->line, "action");
 	char *end;
 
 	while (text && *text) {
 		uint64_t number = strtoull(text, &end, 10);
 		if (end == text)
 			return;
-		if (number > 0 && number < line->number)
-			act(s, line, number);
+		if (number > 0 && number < o->line->number)
+			act(o, number);
 		text = *end == ',' ? end + 1 : end;
 	}
 }
 
-static void drop(struct sync *s, const struct queue_action *line, uint64_t number)
+static void drop(struct about *o, uint64_t number)
 {
 	struct store_action a;
 
 	store_action_init(&a);
-	if (store_action_get(s->store, number, &a) &&
-		(a.state != STORE_ACTION_INTENT || queue_action_get(line, "force")))
-		settle_drop(s, number);
+	if (store_action_get(o->s->store, number, &a) &&
+		(a.state != STORE_ACTION_INTENT || queue_action_get(o->line, "force")))
+		settle_drop(o->s, number);
 	store_action_release(&a);
 }
 
-/* Its line is read once more: it was changed, or there was nothing of it but the reason why not. */
-static void fold_again(struct sync *s, uint64_t number)
+/* The line of that number: 1 with *line to be released, 0 there is none (now), -1 it cannot be read still. */
+static int find_line(struct about *o, uint64_t number, struct queue_action *line, struct err *err)
+{
+	struct sync *s = o->s;
+	int rc;
+
+	if (!o->file)
+		o->file = queue_open(s->account->state, store_id(s->store), true, err);
+	if (!o->file)
+		return 0;
+	while ((rc = queue_next(o->file, number - 1, line, err)) < 0 && err->scope == ERR_MESSAGE) {
+		if (line->number >= number)
+			return line->number == number ? -1 : 0;
+	}
+	if (rc == 1 && line->number != number)
+		queue_action_release(line);
+	return rc == 1 && line->number == number;
+}
+
+static void fold_line(struct sync *s, const struct queue_action *line);
+
+/* Its line is read once more: it was changed, or there was nothing of it but the reason why not. What is still
+ * no action stays held: nobody but the user takes a line out of the file. */
+static void fold_again(struct about *o, uint64_t number)
 {
 	struct queue_action line;
 	struct err err = { 0 };
-	struct queue *q = queue_open(s->account->state, store_id(s->store), true, &err);
+	int rc = find_line(o, number, &line, &err);
 
-	if (!q)
+	if (rc < 0)
+		fold_refuse(o->s, number, QUEUE_UNKNOWN, STORE_ACTION_HELD, err.text);
+	if (rc <= 0)
 		return;
-	if (queue_next(q, number - 1, &line, &err) == 1) {
-		if (line.number == number)
-			fold_action(s, &line);
-		queue_action_release(&line);
-	}
-	queue_close(q);
+	settle_drop(o->s, number);
+	fold_line(o->s, &line);
+	queue_action_release(&line);
 }
 
-static void retry(struct sync *s, const struct queue_action *line, uint64_t number)
+static void retry(struct about *o, uint64_t number)
 {
 	struct store_action a;
-	bool has_parts = store_part_count(s->store, number) > 0;
+	bool known = store_part_count(o->s->store, number) > 0;
 
 	store_action_init(&a);
-	if (store_action_get(s->store, number, &a) && a.state != STORE_ACTION_INTENT) {
-		if (queue_action_get(line, "edited")) {
-			settle_drop(s, number);
-			fold_again(s, number);
-		} else if (has_parts || a.mailbox != 0) {
-			settle_rearm(s, number);
-		} else {
-			store_action_delete(s->store, number);
-			fold_again(s, number);
-		}
+	if (store_action_get(o->s->store, number, &a) && a.state != STORE_ACTION_INTENT) {
+		if (queue_action_get(o->line, "edited") || (!known && a.mailbox == 0))
+			fold_again(o, number);
+		else
+			settle_rearm_add(o->rearm, number);
 	}
 	store_action_release(&a);
+}
+
+static void fold_about(struct sync *s, const struct queue_action *line)
+{
+	struct about o = { s, line, NULL, settle_rearm_new(s) };
+
+	each_named(&o, line->verb == QUEUE_RETRY ? retry : drop);
+	settle_rearm_end(o.rearm);
+	queue_close(o.file);
 }
 
 static void fold_line(struct sync *s, const struct queue_action *line)
 {
 	switch (line->verb) {
 	case QUEUE_RETRY:
-		each_named(s, line, retry);
-		break;
 	case QUEUE_DROP:
-		each_named(s, line, drop);
+		fold_about(s, line);
 		break;
 	case QUEUE_UNKNOWN:
 		fold_refuse(s, line->number, (uint32_t)line->verb, STORE_ACTION_HELD,
@@ -206,6 +235,25 @@ static bool is_foreign(struct sync *s)
 	return foreign;
 }
 
+/* Once the user has taken them over (`queue retry`), no local number in them may be believed (fold_verbs.c). */
+static bool note_foreign(struct sync *s)
+{
+	uint64_t last = queue_next_number(s->queue) - 1;
+	struct buf text;
+
+	if (last <= number_of(s->store, "queue.foreign"))
+		return true;
+	buf_init(&text, 0);
+	buf_addf(&text, "%" PRIu64, last);
+	if (!batch_begin(s)) {
+		buf_release(&text);
+		return false;
+	}
+	store_put(s->store, "queue.foreign", buf_slice(&text));
+	buf_release(&text);
+	return batch_end(s);
+}
+
 static bool keep_line(void *arg, uint64_t number)
 {
 	struct sync *s = arg;
@@ -292,7 +340,8 @@ bool fold(struct sync *s)
 	boxes_load(s);
 	queue_used(s->queue, r.after);
 	if (is_foreign(s))
-		return true;
+		return note_foreign(s);
+	s->queue_foreign_to = number_of(s->store, "queue.foreign");
 	s->queue_settled = true; /* also what a run has done that was killed before it could tidy */
 	rc = read_line(s, &r);
 	if (rc == 1)
@@ -311,15 +360,23 @@ bool fold(struct sync *s)
 	return rc == 0 && !s->failed;
 }
 
+bool fold_if_grown(struct sync *s)
+{
+	uint64_t before;
+
+	if (!s->queue || s->failed)
+		return false;
+	s->queue_looked = io_now();
+	if (!queue_has_grown(s->queue))
+		return false;
+	before = sync_folded(s->store);
+	return fold(s) && sync_folded(s->store) > before;
+}
+
 void fold_if_due(struct sync *s)
 {
-	double now = io_now();
-
-	if (!s->queue || s->failed || now - s->queue_looked < LOOK_S)
-		return;
-	s->queue_looked = now;
-	if (queue_has_grown(s->queue))
-		fold(s);
+	if (io_now() - s->queue_looked >= LOOK_S)
+		fold_if_grown(s);
 }
 
 struct told {

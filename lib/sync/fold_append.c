@@ -62,17 +62,34 @@ static void note_made(struct sync *s, uint64_t action, uint64_t message)
 	store_put(s->store, name, slice_of(number));
 }
 
-static int make_message(struct sync *s, struct store_action *a, int fd)
+/* A stand-in is ours, not mail (S10). Anybody may write such a header: it counts where we know the message,
+ * and do not hold the whole of it. */
+static bool is_our_standin(struct sync *s, struct slice header)
+{
+	struct store_message m;
+	uint64_t number;
+	bool is;
+
+	store_message_init(&m);
+	is = mail_is_standin(header, &number) && store_message_get(s->store, number, &m) && m.body == 0;
+	store_message_release(&m);
+	return is;
+}
+
+static const char *make_message(struct sync *s, struct store_action *a, int fd)
 {
 	struct store_message m;
 	struct store_part p;
 	struct buf header;
-	int rc;
+	const char *why = NULL;
 
 	store_message_init(&m);
 	buf_init(&header, 0);
-	rc = read_body(s, fd, &m.body, &header);
-	if (rc < 0)
+	if (read_body(s, fd, &m.body, &header) < 0)
+		why = "its body cannot be read";
+	else if (is_our_standin(s, buf_slice(&header)))
+		why = "it is a stand-in, not the message; `mailtide fetch` brings that";
+	if (why)
 		goto out;
 	m.state = STORE_HERE;
 	m.mailbox = a->mailbox;
@@ -91,17 +108,17 @@ static int make_message(struct sync *s, struct store_action *a, int fd)
 out:
 	buf_release(&header);
 	store_message_release(&m);
-	return rc;
+	return why;
 }
 
-static int64_t delivery_date(const struct queue_action *line)
+static int64_t delivery_date(struct sync *s, const struct queue_action *line)
 {
 	const char *text = queue_action_get(line, "date");
 	int64_t date;
 
 	if (text && queue_time_parse(slice_of(text), &date))
 		return date;
-	return line->time;
+	return line->time ? line->time : s->now;
 }
 
 const char *fold_append(struct sync *s, const struct queue_action *line, struct store_action *a,
@@ -126,9 +143,8 @@ const char *fold_append(struct sync *s, const struct queue_action *line, struct 
 	if (fd < 0)
 		return "its body is not in outgoing/ any more";
 	a->text = mem_copy(hex);
-	a->date = delivery_date(line);
-	if (make_message(s, a, fd) < 0)
-		why = "its body cannot be read";
+	a->date = delivery_date(s, line);
+	why = make_message(s, a, fd);
 	close(fd);
 	return why;
 }

@@ -37,16 +37,25 @@ static uint64_t number_of(struct sync *s, const struct queue_message *qm)
 	return qm->action ? sync_made_by(s->store, qm->action) : qm->number;
 }
 
+/* A line that was made for another store: its local number is anybody's, its UID is not. */
+static bool is_foreign(const struct store_message *m, const struct queue_message *qm, const struct box *box)
+{
+	return qm->action == 0 && (qm->uid == 0 || m->uid != qm->uid || m->mailbox != box->rec.id ||
+		qm->uidvalidity != box->rec.uidvalidity);
+}
+
 /* Is it the message that the user saw (R17, S2), and where he saw it? NULL, or why not. */
 static const char *check(struct sync *s, const struct store_message *m, const struct queue_message *qm,
-	const struct box *box)
+	const struct box *box, bool foreign)
 {
 	struct shown w;
 	const char *why = NULL;
 
 	shown_init(&w);
 	show_now(s->store, m, &w);
-	if (w.mailbox != box->rec.id || !w.visible)
+	if (foreign && is_foreign(m, qm, box))
+		why = "it was made for another store, where the local numbers were other messages'";
+	else if (w.mailbox != box->rec.id || !w.visible)
 		why = "a message of it is not in that mailbox (any more)";
 	else if (qm->uid && m->mailbox == box->rec.id && qm->uidvalidity &&
 		 (qm->uidvalidity != box->rec.uidvalidity || (m->uid && m->uid != qm->uid)))
@@ -122,7 +131,7 @@ static const char *check_messages(struct sync *s, const struct queue_action *lin
 		if (number == 0)
 			why = "the append that it names made no message";
 		else if (store_message_get(s->store, number, &m))
-			why = check(s, &m, qm, box);
+			why = check(s, &m, qm, box, line->number <= s->queue_foreign_to);
 		else if ((line->verb == QUEUE_COPY || line->verb == QUEUE_MOVE) &&
 			 s->account->on_message_gone == CONF_GONE_ABORT)
 			why = "the message is gone from the server";
@@ -241,10 +250,12 @@ static const char *take_fetch(struct sync *s, const struct queue_action *line, s
 	store_message_init(&m);
 	for (size_t i = 0; i < line->message_count; i++) {
 		if (!store_message_get(s->store, number_of(s, &line->messages[i]), &m) || m.body ||
-			m.uid == 0)
+			m.uid == 0 || m.mailbox != box->rec.id)
 			continue;
 		m.state |= STORE_WANTED;
 		box_owe(box, &m);
+		if (m.uid <= box->haul_after && (box->haul_again == 0 || m.uid < box->haul_again))
+			box->haul_again = m.uid;
 		store_message_put(s->store, &m);
 		box->chosen = box->chosen || box->listed;
 	}

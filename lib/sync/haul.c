@@ -658,6 +658,17 @@ static void haul_free(struct visit *v)
 	free(h);
 }
 
+/* What was wanted behind our back (`mailtide fetch`), once all that was asked for is filed: until then it is
+ * owed, too, and would come twice. */
+static void go_back(struct box *box)
+{
+	if (box->haul_again == 0 || !batch_is_done(box->sync))
+		return;
+	if (box->haul_again <= box->haul_after)
+		box->haul_after = box->haul_again - 1;
+	box->haul_again = 0;
+}
+
 /* S15: UIDs that do not last mean nothing on another connection. */
 static bool has_uids_for(const struct box *box, const struct link *link)
 {
@@ -689,10 +700,11 @@ struct box *haul_find(struct sync *s, const struct link *link)
 		if (!box->may_owe || box->hauling || !has_uids_for(box, link) ||
 			box->state == BOX_LEFT || box->state == BOX_TO_PULL || !box->chosen)
 			continue;
+		go_back(box);
 		if (has_to_ask(box))
 			return box;
 		/* A pull that goes on may bring more; its apply sets this again. */
-		box->may_owe = false;
+		box->may_owe = box->haul_again != 0;
 	}
 	return NULL;
 }

@@ -2,7 +2,8 @@
  *
  * Two questions, asked in this order, of every message that is UNMATCHED:
  * - Is it an orphan of this mailbox, which lost its UID with its UIDVALIDITY? Then the orphan gets the
- *   UID, keeps its number, body and file, and only its flags follow. Exactly one to one, or not at all.
+ *   UID, keeps its number, body and file, and only its flags follow. Exactly one to one, or not at all; but of
+ *   equal ones that the replay has put there, and whose UIDs were not told, as many as have come.
  * - Does the store have its body, for another mailbox? Then that body is its body, and is not fetched
  *   again. Several messages may name the body, but it must be one body.
  * The same mail is what has the same EMAILID, else the same Message-ID with the same INTERNALDATE and
@@ -76,6 +77,14 @@ static bool same_mail(struct sync *s, const struct store_message *n, const struc
 	return has_id(n->message_id) && match_known_id(s, k, id) && memcmp(id, n->message_id, 16) == 0;
 }
 
+/* Neither has one: the same date and size must do. */
+static bool lacks_id(struct sync *s, const struct store_message *n, const struct store_message *k)
+{
+	uint8_t id[16];
+
+	return !has_id(n->message_id) && !match_known_id(s, k, id) && k->body;
+}
+
 bool match_suspects(struct sync *s, int64_t date, uint64_t size, bool has_emailid, bool *by_message_id)
 {
 	struct store_message k;
@@ -98,20 +107,37 @@ bool match_suspects(struct sync *s, int64_t date, uint64_t size, bool has_emaili
 
 /* What is known of one message's candidates. */
 struct found {
-	uint64_t orphan;
-	unsigned orphans, rivals;
+	uint64_t orphan, ours;
+	unsigned orphans, rivals, ours_count;
+	bool ours_alike;
 	uint64_t body;
 	bool bodies_differ;
 };
+
+/* Put there by us, and its UID was not told. Of equal ones any will do, as many as have come; flags tell, where they
+ * can, which is which. */
+static void consider_ours(const struct store_message *n, const struct store_message *k, struct found *f)
+{
+	bool alike = mail_flags_equal(&n->flags, &k->flags);
+
+	f->ours_count++;
+	if (f->ours && (f->ours_alike || !alike))
+		return;
+	f->ours = k->number;
+	f->ours_alike = alike;
+}
 
 static void consider(struct sync *s, const struct store_message *n, const struct store_message *k,
 	struct found *f)
 {
 	bool here = k->mailbox == n->mailbox;
+	bool is_ours = here && (k->state & STORE_ORPHAN) && (k->state & STORE_OURS);
 
-	if (k->number == n->number || !same_mail(s, n, k))
+	if (k->number == n->number || !(same_mail(s, n, k) || (is_ours && lacks_id(s, n, k))))
 		return;
-	if (here && (k->state & STORE_ORPHAN)) {
+	if (here && is_ours) {
+		consider_ours(n, k, f);
+	} else if (here && (k->state & STORE_ORPHAN)) {
 		f->orphan = k->number;
 		f->orphans++;
 	} else if (here && (k->state & STORE_UNMATCHED)) {
@@ -134,7 +160,7 @@ static struct found look(struct sync *s, const struct store_message *n)
 		store_emailid_next(s->store, n->emailid, after, &k);
 		after = k.number)
 		consider(s, n, &k, &f);
-	seen = f.orphans || f.body ? ALIKE_MAX : 0;
+	seen = f.orphans || f.ours || f.body ? ALIKE_MAX : 0;
 	for (uint64_t after = 0; seen++ < ALIKE_MAX &&
 		store_alike_next(s->store, n->date, n->size, after, &k);
 		after = k.number)
@@ -231,6 +257,10 @@ static void resolve(struct box *box, struct store_message *n)
 	struct sync *s = box->sync;
 	struct found f = look(s, n);
 
+	if (f.ours && (f.ours_alike || f.ours_count > f.rivals)) {
+		adopt(box, n, f.ours);
+		return;
+	}
 	if (f.orphans == 1 && f.rivals == 0) {
 		adopt(box, n, f.orphan);
 		return;

@@ -89,12 +89,20 @@ uint32_t plan_range_end(uint32_t first, uint32_t width, uint32_t uidnext)
 	return end + 1 >= uidnext ? 0 : (uint32_t)end;
 }
 
-static bool chosen(const struct conf_bodies *b, int64_t now, int64_t date, uint64_t size,
+bool plan_is_aged(const struct conf_mailbox_rules *rules, int64_t now, int64_t date)
+{
+	return rules->bodies.newer_s > 0 && date < now - rules->bodies.newer_s;
+}
+
+static bool chosen(const struct conf_mailbox_rules *rules, int64_t now, int64_t date, uint64_t size,
 	uint32_t system_flags)
 {
+	const struct conf_bodies *b = &rules->bodies;
+
 	if (b->none)
 		return false;
-	if (b->newer_s > 0 && date < now - b->newer_s)
+	/* Where age alone lets go of a message, its flag holds it, and brings it back. */
+	if (plan_is_aged(rules, now, date) && !(rules->drop_aged && (system_flags & MAIL_FLAGGED)))
 		return false;
 	if (b->smaller > 0 && size >= b->smaller)
 		return false;
@@ -106,7 +114,7 @@ static bool chosen(const struct conf_bodies *b, int64_t now, int64_t date, uint6
 enum plan_body plan_body(const struct conf_mailbox_rules *rules, int64_t now, int64_t date,
 	uint64_t size, uint32_t system_flags)
 {
-	if (!chosen(&rules->bodies, now, date, size, system_flags))
+	if (!chosen(rules, now, date, size, system_flags))
 		return PLAN_BODY_NONE;
 	if (rules->max_size == 0 || size <= rules->max_size)
 		return PLAN_BODY_WHOLE;

@@ -69,6 +69,8 @@ uint32_t plan_range_width(uint32_t first, uint32_t uidnext);
 /* The last UID of the range that begins at `first`, or 0 for "*". */
 uint32_t plan_range_end(uint32_t first, uint32_t width, uint32_t uidnext);
 
+/* Is it too old for `newer`? */
+bool plan_is_aged(const struct conf_mailbox_rules *rules, int64_t now, int64_t date);
 /* How much of a message is wanted (S9, S10), in ascending order. `now` in seconds. */
 enum plan_body { PLAN_BODY_NONE, PLAN_BODY_STAND_IN, PLAN_BODY_WHOLE };
 enum plan_body plan_body(const struct conf_mailbox_rules *rules, int64_t now, int64_t date,

@@ -84,6 +84,7 @@ struct box {
 	bool touched;      /* the replay changed it: what LIST-STATUS told is no longer so */
 	bool again;        /* something showed that the pull must be done once more */
 	uint32_t haul_after; /* bodies up to this UID have been asked for in this run */
+	uint32_t haul_again; /* the lowest of those up to there that are wanted since; 0 none */
 	bool no_ids;       /* the server refuses to tell Message-IDs beside descriptors (Q84) */
 	bool too_long;     /* a command of its pull asked for too many UIDs (Q47) */
 	bool hauling;
@@ -157,6 +158,7 @@ struct sync {
 	struct queue *queue;    /* NULL in a dry run */
 	double queue_looked;    /* whether it has grown */
 	bool queue_foreign;     /* the file is of another store; told */
+	uint64_t queue_foreign_to; /* lines up to this number were made for another store, and taken over */
 	bool queue_settled;     /* lines may be left out of it now */
 	bool queue_fresh;       /* something may be replayed that could not be before */
 	unsigned push_rounds;
@@ -210,6 +212,13 @@ struct sync {
 	struct haul *hauls; /* under way */
 	unsigned arrived_count;
 	bool finished_any;         /* a pull waits to be finished */
+
+	struct {
+		bool due;              /* in this run */
+		int64_t since;         /* of the last time */
+		int64_t age, date;     /* where the walk is */
+		uint64_t size, number;
+	} aged;
 
 	/* Projections to be made after the commit, and those made, to be struck off by the next one. */
 	struct store_projection *projections;
@@ -310,6 +319,18 @@ bool rules_apply(struct box *box, unsigned *limit);
  * record says so (not yet put). What was wanted stays wanted. */
 void box_owe(struct box *box, struct store_message *m);
 
+/* aged.c: what has become too old for the rules. */
+struct aged_folder {
+	const struct box *box; /* that was scanned last */
+	struct maildir_scan scan;
+};
+void aged_folder_release(struct aged_folder *f);
+/* In a transaction: lets go of the message's body and file, if it is to be and its file is as we left it. True
+ * where that was done; the record is put. */
+bool aged_drop(struct aged_folder *f, struct box *box, struct store_message *m);
+void aged_begin(struct sync *s); /* is it time to look? */
+void aged_apply(struct sync *s, unsigned *limit); /* in a transaction: some of it */
+
 /* standin.c */
 /* Is the stand-in itself owed? Else, with STORE_BODY_OWED, the whole message is, also where a
  * stand-in is shown. */
@@ -349,12 +370,13 @@ struct box *box_by_name(struct sync *s, const char *name);
 struct box *box_here(struct sync *s, const char *name);
 /* The account's trash mailbox, or NULL: as configured, else by SPECIAL-USE. */
 struct box *box_with_role(struct sync *s, const char *special_use);
+struct box *box_of_wire(struct sync *s, struct slice wire); /* or NULL */
+/* What LIST names: a box of the store under its decoded name, or a new one. */
+struct box *box_for(struct sync *s, const struct imap_resp *r);
+bool box_is_chosen(const struct sync *s, const struct box *box); /* by configuration and command line */
 /* Are all mailboxes that the command line names known, so that LIST can be left out (L1)? Then they
  * are the run's mailboxes. */
 bool boxes_known(struct sync *s);
-/* Asks for the mailboxes and what changed in them. */
-void boxes_ask(struct sync *s);
-bool boxes_asked(struct sync *s); /* all answered */
 /* Which are to be pulled, which are new, which are gone. */
 void boxes_decide(struct sync *s);
 /* A replay later in the run: those that it changed are pulled once more. */
@@ -362,7 +384,6 @@ void boxes_pull_touched(struct sync *s);
 /* In a transaction: the records of those that have none yet, and of those that changed. */
 void boxes_put_new(struct sync *s);
 void boxes_put(struct sync *s);
-void boxes_untagged(struct sync *s, const struct imap_resp *resp);
 /* Tells of bodies that did not come although all was answered OK. */
 void boxes_tell_missing(struct sync *s);
 /* Where something showed that it must be: the next pull of this run, up to a bound. */
@@ -372,13 +393,19 @@ void boxes_free(struct sync *s);
 void box_choose_folder(struct box *box);
 bool box_has_folder(const struct sync *s, const char *folder);
 
+/* boxes_list.c: asks for the mailboxes and what changed in them. */
+void boxes_ask(struct sync *s);
+bool boxes_asked(struct sync *s); /* all answered */
+void boxes_untagged(struct sync *s, const struct imap_resp *resp);
+
 /* renamed.c: after LIST. True once it is known which names stand for mailboxes that had other ones (box->was). */
 bool renames_found(struct sync *s);
 void renames_forget(struct sync *s); /* LIST is asked for anew */
 /* We have renamed it, with what is below it: at the next LIST no question is needed. */
 void renames_expect(struct box *box, const char *name);
 void renames_free(struct sync *s);
-/* renamed_apply.c: those take their records, and their folders follow. */
+/* renamed_apply.c: those take their records, and their folders follow. What cannot is dropped before. */
+void renames_drop_blocked(struct sync *s);
 void renames_apply(struct sync *s);
 
 /* removed.c: which are gone, and what becomes of them. */
@@ -484,6 +511,8 @@ bool match_some(struct box *box, unsigned *limit);
 void show_update(struct sync *s, struct store_message *m);
 /* What is shown already: as wanted, without a look at what is pending where there is a file. */
 void show_now(struct store *store, const struct store_message *m, struct shown *w);
+/* What an action does to flags. */
+void show_flags(struct mail_flags *flags, const struct store_action *a);
 /* show_update after one more action, the last one so far, without a look at the earlier ones. */
 void show_added(struct sync *s, struct store_message *m, const struct store_action *a);
 /* show_update for a message of the store, which is put. */
@@ -504,11 +533,15 @@ void settle_fail_mailbox(struct sync *s, uint32_t mailbox, uint64_t action);
 /* R10: done or not, nobody can tell. */
 void settle_unknown(struct sync *s, uint64_t action, const char *reason);
 void settle_drop(struct sync *s, uint64_t action);
-/* Waits again, and those that failed because of it. */
-void settle_rearm(struct sync *s, uint64_t action);
+/* These wait again, each with what it failed for, and in the end with those that failed because of them. */
+struct rearm *settle_rearm_new(struct sync *s);
+void settle_rearm_add(struct rearm *r, uint64_t action);
+void settle_rearm_end(struct rearm *r);
 void settle_forget_intent(struct store_action *a);
 /* The message is gone from the server. True: it is kept here, to be uploaded; the record is put. */
 bool settle_gone(struct sync *s, struct store_message *m);
+/* The same for an action that had failed when its message went, and is tried again: the record is gone, too. */
+void settle_missing(struct sync *s, uint64_t action, uint64_t message);
 /* Its UID went with its UIDVALIDITY (S2). */
 void settle_reset(struct sync *s, const struct store_message *m, const char *mailbox);
 
@@ -517,6 +550,8 @@ void settle_reset(struct sync *s, const struct store_message *m, const char *mai
 bool fold(struct sync *s);
 /* The same between two steps of a run, where anything was added. */
 void fold_if_due(struct sync *s);
+/* At once: before the run ends, whatever was added while it lasted. True where something was. */
+bool fold_if_grown(struct sync *s);
 /* Leaves out of the file what is done, and deletes bodies that nothing will send any more. */
 void fold_compact(struct sync *s);
 /* fold_verbs.c: in a transaction. Puts the action's record and parts, and shows what it will do. */

@@ -272,6 +272,22 @@ static int project_unshown(struct maildir *maildir, const struct store_projectio
 	return project_remove(maildir, p, folder, err);
 }
 
+/* Was the file that this entry renames removed by a later one, and another one placed since? It is not renamed
+ * then, or it would go where the message is now, out of reach of that later entry. */
+static bool is_removed_later(struct store *store, const struct store_projection *p, const struct store_message *m)
+{
+	struct store_projection later;
+	bool found = false;
+
+	if (p->kind != STORE_RENAME || strcmp(buf_str(&p->base), m->base) == 0)
+		return false;
+	store_projection_init(&later);
+	for (uint64_t at = p->number; !found && store_projection_next(store, at, &later); at = later.number)
+		found = later.kind == STORE_REMOVE && strcmp(buf_str(&later.base), buf_str(&p->base)) == 0;
+	store_projection_release(&later);
+	return found;
+}
+
 int project(struct store *store, struct maildir *maildir, const struct store_projection *p,
 	struct err *err)
 {
@@ -284,7 +300,8 @@ int project(struct store *store, struct maildir *maildir, const struct store_pro
 		goto out; /* the mailbox is forgotten, its folder is the user's */
 	if (p->kind == STORE_REMOVE)
 		rc = project_remove(maildir, p, box.folder, err);
-	else if (!store_message_get(store, p->message, &m) || !(m.state & STORE_SHOWN))
+	else if (!store_message_get(store, p->message, &m) || !(m.state & STORE_SHOWN) ||
+		is_removed_later(store, p, &m))
 		rc = project_unshown(maildir, p, box.folder, err);
 	else if (!store_mailbox_get(store, m.shown_mailbox, &to))
 		rc = 0;

@@ -123,7 +123,7 @@ static void arrive_at(struct push *p, struct store_message *m, struct box *box, 
 
 	m->mailbox = box->rec.id;
 	m->uid = uid;
-	m->state = (m->state & ~lost) | (uid ? STORE_OURS : STORE_ORPHAN);
+	m->state = (m->state & ~lost) | STORE_OURS | (uid ? 0 : STORE_ORPHAN);
 	told_validity(p, box);
 	if (uid) {
 		make_room(p, m, box->rec.id, uid);
@@ -223,7 +223,7 @@ static void agree_gone(struct push *p, const struct work *w, struct store_messag
 	struct box *box = box_by_id(s, w->mailbox);
 
 	if (!known) {
-		store_part_delete(s->store, w->action, w->message);
+		settle_missing(s, w->action, w->message);
 		return;
 	}
 	/* The pull will find out whether it is really gone: its record stays until then, its actions do not. */
@@ -276,10 +276,11 @@ static void agree_work(struct push *p, const struct work *w)
 }
 
 /* An action whose works are answered, or were not sent, has no intent any more. One whose copies still have their
- * sources does: the copies lie above its UIDNEXT. */
-static void agree_action(struct push *p, uint64_t number, bool open, const struct work *unknown)
+ * sources does: the copies lie above its UIDNEXT. What is still to be done keeps the count of its losses (R11). */
+static void agree_action(struct push *p, uint64_t number, bool open, bool undone, const struct work *unknown)
 {
 	struct store_action a;
+	uint32_t attempts;
 
 	if (unknown) {
 		settle_unknown(p->sync, number, unknown->reason);
@@ -288,8 +289,10 @@ static void agree_action(struct push *p, uint64_t number, bool open, const struc
 	store_action_init(&a);
 	if (store_action_get(p->sync->store, number, &a) && a.state == STORE_ACTION_INTENT) {
 		if (!open) {
+			attempts = undone ? a.attempts : 0;
 			a.state = STORE_ACTION_WAITING;
 			settle_forget_intent(&a);
+			a.attempts = attempts;
 		} else if (uids_is_empty(&p->others) && uids_is_empty(&p->first.others)) {
 			uids_clear(&a.others); /* they have their marks again */
 		}
@@ -315,15 +318,16 @@ void push_agree(struct push *p)
 	for (size_t i = 0; i < p->count;) {
 		const struct work *unknown = NULL;
 		uint64_t number = p->works[i].action;
-		bool open = false;
+		bool open = false, undone = false;
 		for (; i < p->count && p->works[i].action == number; i++) {
 			const struct work *w = &p->works[i];
 			open = open || w->outcome == WORK_COPIED || (w->outcome == WORK_OPEN && w->sent);
+			undone = undone || w->outcome == WORK_OPEN;
 			if (w->outcome == WORK_UNKNOWN)
 				unknown = w;
 		}
 		if (p->works[i - 1].message || p->works[i - 1].outcome == WORK_DONE)
-			agree_action(p, number, open, unknown);
+			agree_action(p, number, open, undone, unknown);
 		else if (p->works[i - 1].outcome == WORK_FAILED)
 			settle_fail(p->sync, number, 0, "%s", p->works[i - 1].reason);
 	}

@@ -496,7 +496,7 @@ static void recv_look(struct push *p)
 
 /* verify: flags that did not arrive */
 
-static bool due_verify(struct push *p)
+bool push_verify_due(struct push *p)
 {
 	for (size_t i = 0; i < p->count; i++)
 		if (p->works[i].outcome == WORK_DONE && p->works[i].new_uid && (p->works[i].add.system ||
@@ -505,7 +505,7 @@ static bool due_verify(struct push *p)
 	return false;
 }
 
-static void send_verify(struct push *p)
+void push_verify_send(struct push *p)
 {
 	struct uids set;
 
@@ -529,7 +529,7 @@ static bool lacks(const struct mail_flags *wanted, const struct mail_flags *has,
 }
 
 /* Leaves in each work's `remove` what is to be stored, of what the server keeps. */
-static void recv_verify(struct push *p)
+void push_verify_judge(struct push *p)
 {
 	struct stay *t = p->stay;
 
@@ -544,7 +544,7 @@ static void recv_verify(struct push *p)
 	}
 }
 
-static bool due_restore(struct push *p)
+bool push_flags_due(struct push *p)
 {
 	for (size_t i = 0; i < p->count; i++)
 		if (p->works[i].remove.system || p->works[i].remove.count)
@@ -552,7 +552,7 @@ static bool due_restore(struct push *p)
 	return false;
 }
 
-static void send_restore(struct push *p)
+void push_flags_send(struct push *p)
 {
 	struct buf names;
 
@@ -578,8 +578,8 @@ static const struct push_row rows[] = {
 	{ "create", due_create, push_send_create, recv_create },
 	{ "look", due_open, push_look_send, recv_look },
 	{ "find", due_find, push_look_send, recv_find },
-	{ "verify", due_verify, send_verify, recv_verify },
-	{ "restore", due_restore, send_restore, NULL },
+	{ "verify", push_verify_due, push_verify_send, push_verify_judge },
+	{ "restore", push_flags_due, push_flags_send, NULL },
 	{ NULL, NULL, NULL, NULL },
 };
 const struct push_kind push_append = { "push append", joins, rows, 1000 };

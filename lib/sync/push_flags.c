@@ -126,8 +126,8 @@ bool push_keep_permanent(const struct stay *t, struct mail_flags *flags)
 	size_t before = flags->count, kept = 0;
 	uint32_t system = flags->system, may = t->permanent.system;
 
-	if (!t->has_permanent)
-		return true;
+	if (!t->has_permanent || (t->any_keyword && may == 0))
+		return true; /* "\*" alone leaves out what goes without saying (go-imap) */
 	/* $Forwarded is a keyword on the wire. */
 	if (t->any_keyword)
 		may |= MAIL_FORWARDED;
@@ -369,18 +369,35 @@ static void send_alone(struct push *p)
 	send_alike(p, false, true);
 }
 
-/* All is answered: what was not refused is done, and the earlier changes are what the last one is. */
+/* An earlier change is what the last one is; but where a flag of that one stays here, it may have none such. */
+static void judge_carried(struct push *p, struct work *w, const struct work *last)
+{
+	const struct stay *t = p->stay;
+
+	w->outcome = last->outcome;
+	if (last->outcome == WORK_LOCAL && !t->read_only && push_keep_permanent(t, &w->add) &&
+		push_keep_permanent(t, &w->remove))
+		w->outcome = WORK_DONE;
+	else
+		w->reason = last->reason ? mem_copy(last->reason) : NULL;
+}
+
+/* All is answered: what was not refused is done. */
 static void recv_group(struct push *p)
 {
+	const struct work *last = NULL;
+
 	for (size_t i = p->group_end; i-- > p->group;) {
 		struct work *w = &p->works[i];
+		if (w->outcome == WORK_OPEN && !w->carried)
+			w->outcome = w->suspect ? WORK_LOCAL : WORK_DONE;
+		if (!w->carried) {
+			last = w;
+			continue;
+		}
 		if (w->outcome != WORK_OPEN)
 			continue;
-		w->outcome = w->suspect ? WORK_LOCAL : WORK_DONE;
-		if (!w->carried)
-			continue;
-		w->outcome = w[1].outcome;
-		w->reason = w[1].reason ? mem_copy(w[1].reason) : NULL;
+		judge_carried(p, w, last);
 		mail_flags_clear(&w->add);
 		mail_flags_clear(&w->remove);
 	}
@@ -396,4 +413,4 @@ static const struct push_row rows[] = {
 	{ "group", NULL, NULL, recv_group },
 	{ NULL, NULL, NULL, NULL },
 };
-const struct push_kind push_flags = { "push flags", joins, rows, 20000 };
+const struct push_kind push_flags = { "push flags", joins, rows, 10000 };

@@ -6,8 +6,8 @@
  * another action of ours made is left out (STORE_OURS).
  * What is left is compared:
  *
- * - the same Message-ID, and the same size or the same date, is the same message;
- * - where ours has no Message-ID, and theirs none: the same size, and then the bodies are compared;
+ * - the same Message-ID and the same date is the same message (a server may rewrite it);
+ * - the same Message-ID and the same size, or no Message-ID and the same size: the bodies are compared;
  * - equal messages are told apart by their number only: as many are done as have come.
  *
  * An upload cut after its last octet can appear later than the next login, so "it is not there" takes two looks,
@@ -79,40 +79,57 @@ static const uint8_t *hash_of(const struct push *p, uint32_t uid)
 	return NULL;
 }
 
+/* Nothing but the size is the same, or there is no Message-ID to tell: the bodies do. `same_id`: both have the
+ * same, or none. */
+static bool needs_body(const struct store_message *m, const struct push_seen *seen, bool known, bool same_id)
+{
+	bool date = (seen->items & IMAP_HAS_DATE) && seen->date == m->date;
+
+	return m->body && same_id && (!known || !date) && (seen->items & IMAP_HAS_SIZE) && seen->size == m->size;
+}
+
+static bool is_same_id(const struct push_seen *seen, const uint8_t *id)
+{
+	bool theirs = seen->has_id && has_id(seen->message_id);
+
+	return (id != NULL) == theirs && (!id || memcmp(id, seen->message_id, 16) == 0);
+}
+
 enum push_likeness push_compare(const struct store_message *m, const uint8_t *id, const uint8_t *hash,
-	const struct push_seen *seen, const uint8_t *seen_hash)
+	const struct push_seen *seen, const uint8_t *seen_hash, bool bodies)
 {
 	bool size = (seen->items & IMAP_HAS_SIZE) && seen->size == m->size;
 	bool date = (seen->items & IMAP_HAS_DATE) && seen->date == m->date;
-	bool theirs = seen->has_id && has_id(seen->message_id);
+	bool same_id = is_same_id(seen, id);
 
-	if (id && theirs) {
-		if (memcmp(id, seen->message_id, 16) == 0)
-			return size || date ? PUSH_SAME : PUSH_PERHAPS;
-		return size && date ? PUSH_PERHAPS : PUSH_OTHER; /* rewritten (Q38, Q73, Q77)? */
-	}
 	if (!id && !m->body)
 		return size && date ? PUSH_SAME : PUSH_OTHER; /* a copy of what the server has; its descriptor is all we know */
-	if (id || theirs)
-		return size && date ? PUSH_PERHAPS : PUSH_OTHER;
-	if (!size)
-		return PUSH_OTHER;
-	if (!hash || !seen_hash)
-		return date ? PUSH_SAME : PUSH_PERHAPS;
-	return memcmp(hash, seen_hash, MAIL_HASH_SIZE) == 0 ? PUSH_SAME : PUSH_OTHER;
+	if (!same_id)
+		return size && date ? PUSH_PERHAPS : PUSH_OTHER; /* rewritten (Q38, Q73, Q77)? */
+	if (bodies && needs_body(m, seen, id != NULL, same_id)) {
+		if (!hash || !seen_hash)
+			return PUSH_PERHAPS;
+		if (memcmp(hash, seen_hash, MAIL_HASH_SIZE) == 0)
+			return PUSH_SAME;
+		return id ? PUSH_PERHAPS : PUSH_OTHER;
+	}
+	if (id)
+		return size || date ? PUSH_SAME : PUSH_PERHAPS;
+	return !size ? PUSH_OTHER : date ? PUSH_SAME : PUSH_PERHAPS;
 }
 
 static enum push_likeness compare(struct push *p, const struct store_message *m, const struct push_seen *seen)
 {
 	struct store_body_info info;
+	const uint8_t *seen_hash = hash_of(p, seen->uid);
 	uint8_t id[16];
 	bool known = match_known_id(p->sync, m, id);
-	bool body = m->body && store_body_info(p->sync->store, m->body, &info);
+	bool body = m->body && seen_hash && store_body_info(p->sync->store, m->body, &info);
 
-	return push_compare(m, known ? id : NULL, body ? info.hash : NULL, seen, hash_of(p, seen->uid));
+	return push_compare(m, known ? id : NULL, body ? info.hash : NULL, seen, seen_hash, p->kind == &push_look);
 }
 
-/* Reading bodies of messages without a Message-ID */
+/* Reading bodies */
 
 struct body_sink {
 	struct sink sink;
@@ -158,35 +175,29 @@ struct sink *push_look_sink(struct push *p, uint32_t uid)
 	return &b->sink;
 }
 
-static bool lacks_id(const struct push *p, const struct work *w, struct store_message *m)
-{
-	uint8_t id[16];
-
-	return store_message_get(p->sync->store, w->made ? w->made : w->message, m) &&
-	       !match_known_id(p->sync, m, id);
-}
-
-/* Those that could be one of ours, were it for their size. */
 static void find_bodies(struct push *p, enum work_outcome which, struct uids *set)
 {
 	struct store_message m;
+	uint8_t id[16];
 
 	store_message_init(&m);
 	for (size_t i = 0; i < p->count; i++) {
-		if (p->works[i].outcome != which || !lacks_id(p, &p->works[i], &m))
+		const struct work *w = &p->works[i];
+		if (w->outcome != which || !store_message_get(p->sync->store, w->made ? w->made : w->message, &m))
 			continue;
+		bool known = match_known_id(p->sync, &m, id);
 		for (size_t k = 0; k < p->stay->seen_count; k++) {
 			const struct push_seen *seen = &p->stay->seen[k];
-			if (is_candidate(p, seen) && seen->size == m.size && !has_id(seen->message_id))
+			if (is_candidate(p, seen) && needs_body(&m, seen, known, is_same_id(seen, known ? id : NULL)))
 				uids_add(set, seen->uid);
 		}
 	}
 	store_message_release(&m);
 }
 
-/* Matching */
+/* Matching. `alike`: only what has the flags, too, since of equal messages they tell which is which. */
 
-static void match_one(struct push *p, struct work *w, enum work_outcome which)
+static void match_one(struct push *p, struct work *w, enum work_outcome which, bool alike)
 {
 	struct store_message m;
 
@@ -196,7 +207,8 @@ static void match_one(struct push *p, struct work *w, enum work_outcome which)
 	for (size_t i = 0; i < p->stay->seen_count && w->new_uid == 0; i++) {
 		const struct push_seen *seen = &p->stay->seen[i];
 		enum push_likeness like;
-		if (!is_candidate(p, seen) || is_taken(p, seen->uid))
+		if (!is_candidate(p, seen) || is_taken(p, seen->uid) ||
+			(alike && !mail_flags_equal(&seen->flags, &m.flags)))
 			continue;
 		like = compare(p, &m, seen);
 		if (like == PUSH_PERHAPS && which == WORK_OPEN)
@@ -241,11 +253,15 @@ void push_look_match(struct push *p, enum work_outcome which)
 	if (!p->stay->ok || (rec->uidvalidity != 0 && rec->uidvalidity != p->stay->uidvalidity))
 		return; /* UIDs of another mailbox (S2) */
 	for (size_t i = 0; i < p->count; i++) {
-		struct work *w = &p->works[i];
-		w->looked = w->outcome == which && w->new_uid == 0;
-		if (w->looked)
-			match_one(p, w, which);
+		p->works[i].looked = p->works[i].outcome == which && p->works[i].new_uid == 0;
+		if (!p->works[i].looked)
+			continue;
+		p->works[i].suspect = false; /* what made it so may be another's by now */
+		match_one(p, &p->works[i], which, true);
 	}
+	for (size_t i = 0; i < p->count; i++)
+		if (p->works[i].looked && p->works[i].new_uid == 0)
+			match_one(p, &p->works[i], which, false);
 	drop_ambiguous(p);
 }
 
@@ -421,17 +437,21 @@ static void recv_judge(struct push *p)
 
 	if (is_move(p))
 		judge_move(p);
-	if (push_open_count(p) == 0) {
-		push_end(p);
-	} else if (p->rounds++ > 0 && (uidnext == p->seen_uidnext || p->rounds > 5)) {
+	if (push_open_count(p) == 0)
+		return;
+	if (p->rounds++ > 0 && (uidnext == p->seen_uidnext || p->rounds > 5)) {
 		judge_absent(p);
-		push_end(p);
 	} else {
 		p->seen_uidnext = uidnext;
 		point("push.between-looks");
 		push_go(p, "look");
 		push_pause(p, p->sync->account->look_again_s);
 	}
+}
+
+static bool due_verify(struct push *p)
+{
+	return p->first.verb == QUEUE_APPEND && push_verify_due(p);
 }
 
 static const struct push_row rows[] = {
@@ -442,6 +462,8 @@ static const struct push_row rows[] = {
 	{ "look", due_open, push_look_send, recv_look },
 	{ "bodies", due_bodies, send_bodies, recv_bodies },
 	{ "judge", NULL, NULL, recv_judge },
+	{ "verify", due_verify, push_verify_send, push_verify_judge },
+	{ "restore", push_flags_due, push_flags_send, NULL },
 	{ NULL, NULL, NULL, NULL },
 };
 const struct push_kind push_look = { "push look", joins, rows, 1000 };

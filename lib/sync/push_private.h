@@ -190,6 +190,12 @@ void push_recv_status(struct push *p);
 /* The target is not there (R12). False: the open works have failed. */
 bool push_missing_policy(struct push *p, const char *words);
 void push_send_create(struct push *p);
+/* Rows: flags that did not arrive with the upload are stored once more. */
+bool push_verify_due(struct push *p);
+void push_verify_send(struct push *p);
+void push_verify_judge(struct push *p);
+bool push_flags_due(struct push *p);
+void push_flags_send(struct push *p);
 
 /* R16: UIDs used again for other mail. A date or a size alone may differ, where a server lies about one (Q24). */
 bool push_is_other(const struct store_message *m, const struct push_seen *seen);
@@ -249,10 +255,10 @@ void push_look_send(struct push *p);
 /* What of the works with that outcome is there? Those get their UID, and are WORK_DONE. */
 void push_look_match(struct push *p, enum work_outcome which);
 /* Is what was seen ours? `id`: of our Message-ID, NULL where it has none; `hash` and `seen_hash`: of the bodies, NULL where
- * not known. PERHAPS: only the user can tell. */
+ * not known; `bodies`: where they matter they are read. PERHAPS: only the user can tell. */
 enum push_likeness { PUSH_OTHER, PUSH_SAME, PUSH_PERHAPS };
 enum push_likeness push_compare(const struct store_message *m, const uint8_t *id, const uint8_t *hash,
-	const struct push_seen *seen, const uint8_t *seen_hash);
+	const struct push_seen *seen, const uint8_t *seen_hash, bool bodies);
 struct sink *push_look_sink(struct push *p, uint32_t uid); /* for a body that is compared; NULL */
 
 /* push_agree.c */

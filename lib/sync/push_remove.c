@@ -305,10 +305,10 @@ void push_keep_others(struct push *p)
 		return;
 	for (size_t i = 0; i < p->count; i++) {
 		struct work *w = &p->works[i];
-		if (w->outcome != WORK_DONE && w->outcome != WORK_FAILED)
-			continue;
-		w->outcome = p->first.verb == QUEUE_MOVE && p->kind != &push_look ? WORK_COPIED : WORK_OPEN;
-		w->sent = true;
+		if (w->outcome == WORK_DONE || w->outcome == WORK_FAILED)
+			w->outcome = p->first.verb == QUEUE_MOVE && p->kind != &push_look ? WORK_COPIED : WORK_OPEN;
+		if (w->outcome == WORK_OPEN)
+			w->sent = true;
 	}
 }
 

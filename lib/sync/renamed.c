@@ -1,6 +1,7 @@
 /* Renamed: is a name that is new to us a mailbox that we know (L5, RFC 8474)?
  *
- * MAILBOXID says so without a question. Else a mailbox that is known and not listed, or is another one now
+ * MAILBOXID says so without a question, where STATUS tells it right: after a RENAME Cyrus 3.6 sends what was in its
+ * memory. Else a mailbox that is known and not listed, or is another one now
  * (its UIDVALIDITY changed), may be one under a new name with the same UIDVALIDITY. That alone proves nothing
  * (Q64: folders made in one second share it), so before the new one is filled it is opened, and asked for some
  * of the UIDs that we know: they must be the same mail. What fits one to one was renamed: the name gets
@@ -33,6 +34,7 @@ struct question {
 	struct uids asked;
 	uint64_t uidvalidity;
 	uint32_t uidnext, exists;
+	char *mailboxid;
 	unsigned unanswered;
 	bool refused, hasty, is_open;
 	struct seen *seen;
@@ -127,8 +129,6 @@ static bool may_be(const struct box *slot, const struct box *old)
 
 	if (old == slot || !has_left(old) || old->rec.uidvalidity == 0)
 		return false;
-	if (differ(old->rec.mailboxid, slot->told_mailboxid))
-		return false;
 	if ((told->items & IMAP_HAS_UIDVALIDITY) && told->uidvalidity != old->rec.uidvalidity)
 		return false;
 	return !(told->items & IMAP_HAS_UIDNEXT) || told->uidnext > old->rec.lastseen;
@@ -171,6 +171,12 @@ static void add_candidates(struct question *q, struct box *slot, bool of_this_le
 
 /* The answers */
 
+static void keep_id(struct question *q, struct slice id)
+{
+	free(q->mailboxid);
+	q->mailboxid = mem_copy_slice(id);
+}
+
 static void question_untagged(struct visit *v, const struct imap_resp *r)
 {
 	struct question *q = (struct question *)v;
@@ -184,6 +190,8 @@ static void question_untagged(struct visit *v, const struct imap_resp *r)
 		q->uidnext = (uint32_t)r->cond.code_number;
 	else if (r->kind == IMAP_COND && r->cond.code == IMAP_UIDNOTSTICKY)
 		q->refused = true;
+	else if (r->kind == IMAP_COND && r->cond.code == IMAP_MAILBOXID)
+		keep_id(q, r->cond.code_text);
 	if (r->kind != IMAP_FETCH || !uids_has(&q->asked, r->fetch.items & IMAP_HAS_UID ? r->fetch.uid : 0) ||
 		!(r->fetch.items & IMAP_HAS_DATE) || !(r->fetch.items & IMAP_HAS_SIZE) ||
 		q->count >= 4 * CANDIDATES * SAMPLE)
@@ -209,17 +217,19 @@ static const struct seen *seen_of(const struct question *q, uint32_t uid)
 	return NULL;
 }
 
-static bool is_same(struct sync *s, const struct seen *t, const struct store_message *m)
+/* imap4d makes up another date each time for a message that has none. */
+static enum { SAME, OTHER, UNSURE } compare(struct sync *s, const struct seen *t, const struct store_message *m)
 {
 	static const uint8_t no_id[16];
 	uint8_t id[16];
 
 	if (t->emailid && m->emailid)
-		return strcmp(t->emailid, m->emailid) == 0;
-	if (t->date != m->date || t->size != m->size)
-		return false;
-	return memcmp(t->message_id, no_id, 16) == 0 || !match_known_id(s, m, id) ||
-	       memcmp(id, t->message_id, 16) == 0;
+		return strcmp(t->emailid, m->emailid) == 0 ? SAME : OTHER;
+	if (t->size != m->size)
+		return OTHER;
+	if (memcmp(t->message_id, no_id, 16) != 0 && match_known_id(s, m, id))
+		return memcmp(id, t->message_id, 16) == 0 ? SAME : OTHER;
+	return t->date == m->date ? SAME : UNSURE;
 }
 
 /* Known messages may have been expunged since; no UID may be another mail's. */
@@ -231,6 +241,8 @@ static bool fits(const struct question *q, const struct box *old)
 	unsigned same = 0, n;
 	bool other = false;
 
+	if (q->mailboxid && old->rec.mailboxid)
+		return strcmp(q->mailboxid, old->rec.mailboxid) == 0;
 	if (q->uidvalidity != old->rec.uidvalidity || (q->uidnext > 0 && q->uidnext <= old->rec.lastseen))
 		return false;
 	uids_init(&asked);
@@ -240,8 +252,8 @@ static bool fits(const struct question *q, const struct box *old)
 		const struct seen *t = seen_of(q, uid);
 		if (!t || !store_message_by_uid(s->store, old->rec.id, uid, &m))
 			continue;
-		other = !is_same(s, t, &m);
-		same++;
+		other = compare(s, t, &m) == OTHER;
+		same += compare(s, t, &m) == SAME;
 	}
 	store_message_release(&m);
 	uids_release(&asked);
@@ -301,6 +313,7 @@ static void question_free(struct visit *v)
 	for (size_t i = 0; i < q->count; i++)
 		free(q->seen[i].emailid);
 	free(q->seen);
+	free(q->mailboxid);
 	uids_release(&q->asked);
 	free(q);
 }
@@ -470,6 +483,7 @@ static void begin(struct sync *s)
 	for (box = s->boxes; box; box = box->next)
 		if (!box->was && box->told_mailboxid && needs_one(s, box))
 			box->was = find_by_id(s, box);
+	renames_drop_blocked(s); /* before the id of one blocks the question for another */
 	/* LSUB does not tell what there is, only what is wanted. */
 	for (box = s->boxes; box && !s->account->subscribed_only; box = box->next)
 		if (!box->was && needs_one(s, box))

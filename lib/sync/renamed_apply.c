@@ -167,14 +167,19 @@ static void tell(struct sync *s, const struct change *c)
 		"is the mailbox that was \"%s\": renamed here too, its folder is \"%s\"", c->rec.name, c->to);
 }
 
+void renames_drop_blocked(struct sync *s)
+{
+	while (drop_blocked(s))
+		;
+}
+
 void renames_apply(struct sync *s)
 {
 	struct err err = { 0 };
 	struct change *changes;
 	size_t n;
 
-	while (drop_blocked(s))
-		;
+	renames_drop_blocked(s);
 	n = gather(s, &changes);
 	for (size_t i = 0; i < n; i++)
 		tell(s, &changes[i]);

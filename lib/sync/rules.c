@@ -1,8 +1,8 @@
 /* Rules: what is owed of each message: nothing, a stand-in, or its whole body (S9, S10).
  *
  * The user changed which bodies are wanted, or runs another profile: the messages that are known are
- * looked at anew. What is here stays here: a body is dropped only by the user, and a stand-in is only
- * ever replaced by the whole message. What was asked for by name stays wanted. Local work, in pieces;
+ * looked at anew. What is here stays here: a body is dropped only by the user or by its age (aged.c), and a
+ * stand-in is only ever replaced by the whole message. What was asked for by name stays wanted. Local work, in pieces;
  * the mailbox's record takes the new fingerprint with the last piece, so that a crash in between
  * begins again. */
 #include "sync/private.h"
@@ -60,6 +60,7 @@ void box_owe(struct box *box, struct store_message *m)
 bool rules_apply(struct box *box, unsigned *limit)
 {
 	struct sync *s = box->sync;
+	struct aged_folder f = { 0 };
 	struct store_message m;
 	bool more;
 
@@ -67,12 +68,13 @@ bool rules_apply(struct box *box, unsigned *limit)
 	while ((more = store_message_next(s->store, box->rec.id, box->rules_after, &m)) && *limit > 0) {
 		box->rules_after = m.uid;
 		--*limit;
-		if (m.body || (m.state & STORE_UNMATCHED) || owed(&m) == wanted(box, &m))
+		if (aged_drop(&f, box, &m) || m.body || (m.state & STORE_UNMATCHED) || owed(&m) == wanted(box, &m))
 			continue;
 		owe(box, &m, wanted(box, &m));
 		store_message_put(s->store, &m);
 	}
 	store_message_release(&m);
+	aged_folder_release(&f);
 	if (more)
 		return true;
 	box->rec.rules = conf_rules_fingerprint(&box->rules);

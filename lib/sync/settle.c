@@ -117,19 +117,6 @@ static void set_reason(struct sync *s, uint64_t action, uint64_t blocked_by, con
 	store_action_release(&a);
 }
 
-/* Those of the message's later actions that cannot be without this one. */
-static void fail_later(struct sync *s, uint64_t message, uint64_t action, const char *what)
-{
-	char reason[80];
-	uint64_t later = action;
-
-	snprintf(reason, sizeof reason, "action %llu, which it needs, %s", (unsigned long long)action, what);
-	while (store_pending_next(s->store, message, later, &later)) {
-		settle_fail_part(s, later, message, action, reason);
-		settle_over(s, later);
-	}
-}
-
 static bool makes_or_moves(struct sync *s, uint64_t action)
 {
 	struct store_action a;
@@ -142,18 +129,51 @@ static bool makes_or_moves(struct sync *s, uint64_t action)
 	return yes;
 }
 
-void settle_fail_part(struct sync *s, uint64_t action, uint64_t message, uint64_t blocked_by,
-	const char *reason)
+/* Without its message's later actions, and without a look at what is shown then. False: it had failed before.
+ * *made: the message that it would have made. */
+static bool fail_one(struct sync *s, uint64_t action, uint64_t message, uint64_t blocked_by,
+	const char *reason, uint64_t *made)
 {
 	struct store_part p;
 
 	set_reason(s, action, blocked_by, reason);
 	if (!store_part_get(s->store, action, message, &p) || (p.state & STORE_PART_FAILED))
-		return;
+		return false;
 	p.state |= STORE_PART_FAILED;
 	store_part_put(s->store, &p);
-	if (p.made)
-		settle_fail_part(s, action, p.made, blocked_by, reason);
+	*made = p.made;
+	return true;
+}
+
+/* Those of the message's later actions that cannot be without this one. There may be thousands of them, each of
+ * which needs the one before: they fail one after the other, and what is shown follows once (by the caller). */
+static void fail_later(struct sync *s, uint64_t message, uint64_t action, const char *what)
+{
+	char reason[80];
+	uint64_t later = action, needed = action, made;
+
+	while (store_pending_next(s->store, message, later, &later)) {
+		snprintf(reason, sizeof reason, "action %llu, which it needs, %s", (unsigned long long)needed,
+			needed == action ? what : "failed");
+		if (fail_one(s, later, message, needed, reason, &made)) {
+			if (made)
+				settle_fail_part(s, later, made, needed, reason);
+			else if (makes_or_moves(s, later))
+				needed = later;
+		}
+		settle_over(s, later);
+	}
+}
+
+void settle_fail_part(struct sync *s, uint64_t action, uint64_t message, uint64_t blocked_by,
+	const char *reason)
+{
+	uint64_t made;
+
+	if (!fail_one(s, action, message, blocked_by, reason, &made))
+		return;
+	if (made)
+		settle_fail_part(s, action, made, blocked_by, reason);
 	else if (makes_or_moves(s, action))
 		fail_later(s, message, action, "failed");
 	show_number(s, message);
@@ -230,7 +250,7 @@ static void unmake(struct sync *s, uint64_t action, uint64_t message, const char
 static void drop_part(struct sync *s, const struct store_action *a, const struct store_part *p)
 {
 	store_part_delete(s->store, a->number, p->message);
-	if (a->verb == QUEUE_APPEND || (p->state & STORE_PART_MADE)) {
+	if (a->verb == QUEUE_APPEND || (p->state & (STORE_PART_MADE | STORE_PART_UPLOAD))) {
 		unmake(s, a->number, p->message, "was dropped");
 		return;
 	}
@@ -255,41 +275,157 @@ void settle_drop(struct sync *s, uint64_t action)
 	store_action_release(&a);
 }
 
-/* Those that failed because this one did go with it. */
-static void rearm_blocked(struct sync *s, uint64_t action)
+/* Rearming */
+
+struct numbers {
+	uint64_t *list;
+	size_t count, size;
+};
+
+static void add_number(struct numbers *n, uint64_t number)
+{
+	if (n->count == n->size) {
+		n->size = n->size ? 2 * n->size : 16;
+		n->list = mem_grow(n->list, n->size, sizeof *n->list);
+	}
+	n->list[n->count++] = number;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool has_number(const struct numbers *n, uint64_t number)
+{
+	return n->count && bsearch(&number, n->list, n->count, sizeof number, by_number) != NULL;
+}
+
+static void rearm_one(struct sync *s, struct store_action *a, struct numbers *messages)
+{
+	struct store_part p = { 0 };
+
+	free(a->reason);
+	a->reason = NULL;
+	a->blocked_by = 0;
+	put_state(s, a, STORE_ACTION_WAITING);
+	while (store_part_next(s->store, a->number, p.message, &p)) {
+		p.state &= ~(uint32_t)(STORE_PART_FAILED | STORE_PART_LOCAL | STORE_PART_SUSPECT);
+		store_part_put(s->store, &p);
+		add_number(messages, p.message);
+	}
+}
+
+static bool lacks_a_message(struct sync *s, uint64_t action)
+{
+	struct store_message m;
+	struct store_part p = { 0 };
+	bool lacks = false;
+
+	store_message_init(&m);
+	while (!lacks && store_part_next(s->store, action, p.message, &p))
+		lacks = !store_message_get(s->store, p.message, &m);
+	store_message_release(&m);
+	return lacks;
+}
+
+/* What it failed for is tried first: with an earlier move still failed, a message is not where this one is to
+ * find it. 0: that is not there any more, or makes another message now: the user has dropped or edited it. */
+static uint64_t first_needed(struct sync *s, uint64_t action)
 {
 	struct store_action a;
-	uint64_t at = action;
+	uint64_t first = action, needed = action;
 
 	store_action_init(&a);
-	while (store_action_next(s->store, at, &a)) {
-		at = a.number;
-		if (a.state == STORE_ACTION_FAILED && a.blocked_by == action)
-			settle_rearm(s, at);
+	while (store_action_get(s->store, needed, &a) && a.state == STORE_ACTION_FAILED) {
+		first = needed;
+		if (!a.blocked_by)
+			break;
+		needed = a.blocked_by;
+	}
+	if (needed != first && (!store_action_get(s->store, needed, &a) || lacks_a_message(s, first)))
+		first = 0;
+	store_action_release(&a);
+	return first;
+}
+
+static void show_all(struct sync *s, struct numbers *messages)
+{
+	qsort(messages->list, messages->count, sizeof *messages->list, by_number);
+	for (size_t i = 0; i < messages->count; i++)
+		if (i == 0 || messages->list[i] != messages->list[i - 1])
+			show_number(s, messages->list[i]);
+}
+
+struct rearm {
+	struct sync *s;
+	struct numbers asked, blocked, messages;
+};
+
+struct rearm *settle_rearm_new(struct sync *s)
+{
+	struct rearm *r = mem_new(sizeof *r);
+
+	r->s = s;
+	return r;
+}
+
+static void rearm_number(struct rearm *r, uint64_t action)
+{
+	struct store_action a;
+
+	store_action_init(&a);
+	if (store_action_get(r->s->store, action, &a)) {
+		add_number(&r->asked, action);
+		rearm_one(r->s, &a, &r->messages);
 	}
 	store_action_release(&a);
 }
 
-void settle_rearm(struct sync *s, uint64_t action)
+void settle_rearm_add(struct rearm *r, uint64_t action)
+{
+	uint64_t first = first_needed(r->s, action);
+
+	if (first)
+		rearm_number(r, first);
+	else
+		account_note(r->s, SYNC_WARNING, NULL,
+			"action %llu is not tried again: what it needs was dropped or edited",
+			(unsigned long long)action);
+}
+
+/* What is blocked comes behind what blocks it, so one pass finds all. */
+static void rearm_blocked(struct rearm *r)
 {
 	struct store_action a;
-	struct store_part p = { 0 };
+	uint64_t at = r->asked.list[0];
 
 	store_action_init(&a);
-	if (!store_action_get(s->store, action, &a))
-		goto out;
-	free(a.reason);
-	a.reason = NULL;
-	a.blocked_by = 0;
-	put_state(s, &a, STORE_ACTION_WAITING);
-	while (store_part_next(s->store, action, p.message, &p)) {
-		p.state &= ~(uint32_t)(STORE_PART_FAILED | STORE_PART_LOCAL | STORE_PART_SUSPECT);
-		store_part_put(s->store, &p);
-		show_number(s, p.message);
+	while (store_action_next(r->s->store, at, &a)) {
+		at = a.number;
+		if (a.state != STORE_ACTION_FAILED || !a.blocked_by ||
+			!(has_number(&r->asked, a.blocked_by) || has_number(&r->blocked, a.blocked_by)))
+			continue;
+		add_number(&r->blocked, at);
+		rearm_one(r->s, &a, &r->messages);
 	}
-	rearm_blocked(s, action);
-out:
 	store_action_release(&a);
+}
+
+void settle_rearm_end(struct rearm *r)
+{
+	if (r->asked.count) {
+		qsort(r->asked.list, r->asked.count, sizeof *r->asked.list, by_number);
+		rearm_blocked(r);
+	}
+	if (r->messages.count)
+		show_all(r->s, &r->messages);
+	free(r->asked.list);
+	free(r->blocked.list);
+	free(r->messages.list);
+	free(r);
 }
 
 /* The server has expunged it. Flags and expunges have nothing to do any more; for a copy or a move the user
@@ -302,6 +438,8 @@ static void part_of_gone(struct sync *s, struct store_message *m, const struct s
 
 	if (a->verb != QUEUE_COPY && a->verb != QUEUE_MOVE) {
 		store_part_delete(s->store, a->number, m->number);
+		if (a->verb == QUEUE_FLAG)
+			show_flags(&m->flags, a); /* what is uploaded for a later move has it */
 		return;
 	}
 	if (policy == CONF_GONE_ABORT) {
@@ -316,6 +454,7 @@ static void part_of_gone(struct sync *s, struct store_message *m, const struct s
 		p->made = 0;
 		store_part_put(s->store, p);
 		*keep = a->verb == QUEUE_MOVE;
+		s->queue_fresh = true;
 		return;
 	}
 	store_part_delete(s->store, a->number, m->number);
@@ -326,6 +465,27 @@ static void part_of_gone(struct sync *s, struct store_message *m, const struct s
 	account_note(s, SYNC_WARNING, settle_mailbox_name(s, a->mailbox),
 		"action %llu (%s): message m%llu is gone from the server, and left out",
 		(unsigned long long)a->number, verb_of(a), (unsigned long long)m->number);
+}
+
+void settle_missing(struct sync *s, uint64_t action, uint64_t message)
+{
+	struct store_action a;
+	struct store_message m, copy;
+	struct store_part p;
+	bool keep;
+
+	store_action_init(&a);
+	store_message_init(&m);
+	store_message_init(&copy);
+	m.number = message;
+	if (store_action_get(s->store, action, &a) && store_part_get(s->store, action, message, &p)) {
+		if (p.made && store_message_get(s->store, p.made, &copy))
+			m.body = copy.body;
+		part_of_gone(s, &m, &a, &p, &keep);
+	}
+	store_message_release(&copy);
+	store_message_release(&m);
+	store_action_release(&a);
 }
 
 /* Whose body will be uploaded instead. */
@@ -347,6 +507,8 @@ bool settle_gone(struct sync *s, struct store_message *m)
 	bool keep = false, kept = false;
 	uint32_t to = 0;
 
+	if (s->options.dry_run)
+		return false;
 	store_action_init(&a);
 	while (store_pending_next(s->store, m->number, action, &action)) {
 		if (!store_action_get(s->store, action, &a) ||
@@ -371,6 +533,8 @@ void settle_reset(struct sync *s, const struct store_message *m, const char *mai
 	struct store_part p;
 	char reason[200];
 
+	if (s->options.dry_run)
+		return;
 	snprintf(reason, sizeof reason,
 		"UIDVALIDITY of %.60s changed: the UID is another message's now; retry it after the next sync",
 		mailbox);

@@ -10,7 +10,7 @@
 #include "queue/queue.h"
 #include "sync/private.h"
 
-static void apply_flags(struct mail_flags *flags, const struct store_action *a)
+void show_flags(struct mail_flags *flags, const struct store_action *a)
 {
 	flags->system = (flags->system | a->add.system) & ~a->remove.system;
 	for (size_t i = 0; i < a->add.count; i++)
@@ -23,13 +23,13 @@ static void apply(struct shown *w, const struct store_message *m, const struct s
 {
 	switch ((enum queue_verb)a->verb) {
 	case QUEUE_FLAG:
-		apply_flags(&w->flags, a);
+		show_flags(&w->flags, a);
 		break;
 	case QUEUE_MOVE:
-		apply_flags(&w->flags, a);
+		show_flags(&w->flags, a);
 		w->mailbox = a->to;
-		if (m->state & STORE_HERE)
-			w->visible = true; /* its body goes up, since the message is gone (R12) */
+		if (m->state & STORE_HERE) /* gone from the server: it will be uploaded (settle_gone) */
+			w->visible = true;
 		break;
 	case QUEUE_APPEND:
 		w->visible = true;

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """A replay of many actions whose connection is cut after some octet, either way, by FIN or RST, goes on with the
 same run or the next one: nothing is lost, nothing is there twice, nothing is marked as failed, and the user is
-told once (R8 to R11). SOAK=1 cuts after every octet; LIMIT=N tries N cuts for each world and direction."""
+told once (R8 to R11). SOAK=1 cuts after every octet; LIMIT=N tries N cuts for each
+world. To see one again: SEED=4 WORLD='no UIDPLUS' CASE='-S 16858 rst'."""
 import os
 import sys
 
@@ -105,6 +106,9 @@ def cut_all(what, world, limit, several):
 	for n in range(several):
 		cases.append([(*random.choice(close), hows[n % 2])] + [(*random.choice([("-C", random.randrange(200, 1500)),
 			("-S", random.randrange(600, 6000))]), hows[n % 2]) for _ in range(1 + n % 2)])
+	if os.environ.get("CASE"):
+		words = os.environ["CASE"].split()
+		cases = [[(words[i], int(words[i + 1]), words[i + 2]) for i in range(0, len(words), 3)]]
 	diag("%s: %d actions, %d octets by the client, %d by the server, %d close ones; %d cases" % (what,
 		len(world.lines), size["-C"], size["-S"], len(close), len(cases)))
 	for case, found in in_parallel(cases, cut(world)):
@@ -113,10 +117,10 @@ def cut_all(what, world, limit, several):
 
 
 seed = int(os.environ.get("SEED") or 1)
-random.seed(seed)
 worlds = [
 	("full", 40, []),
 	("no UIDPLUS, no MOVE", 30, ["--drop", "UIDPLUS,MOVE"]),
+	("MOVE without UIDPLUS", 30, ["--drop", "UIDPLUS"]),
 	("no MULTIAPPEND, no LITERAL+", 30, ["--drop", "MULTIAPPEND,LITERAL+"]),
 	("no CONDSTORE, no QRESYNC", 30, ["--drop", "CONDSTORE,QRESYNC"]),
 	("bare", 30, ["--keep", "IMAP4rev1"]),
@@ -127,9 +131,10 @@ for n, (what, actions, down) in enumerate(worlds):
 	if wanted and wanted not in what:
 		continue
 	world = World(server, seed + n, actions)
+	random.seed(seed + n)
 	if down:
 		process, world.port = serve(LIB + "/imapdown.py", *down, server.port)
-	cut_all(what, world, LIMIT or (24 if n == 0 else 8), LIMIT // 4 or 4)
+	cut_all(what, world, LIMIT or (16 if n == 0 else 6), LIMIT // 4 or 2)
 	if down:
 		process.kill()
 diag("%d cuts" % cuts)

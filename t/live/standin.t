@@ -197,6 +197,32 @@ like(run.stderr, "was edited here", "that is told")
 ok(any(read(p) == b"Subject: edited\n\nmine\n" for p in account.files()), "the edited file stays")
 ok(not os.path.exists(rows[ALTERNATIVE].path), "the stand-in of an expunged message goes")
 
+# Never sent back; moved like any other; fetched by name.
+c.create("queue")
+c.create("queue-to")
+for body in MAIL[:3]:
+	c.append("queue", body)
+account = Account(server.port, mailboxes='{ "queue", "queue-to" }', max_size="20K")
+account.syncs("for the queue")
+rows = account.ls("queue")
+run = account.run("queue", "add", "work", "append", "queue", rows[PLAIN].path)
+like(run.stderr, "is refused: it is a stand-in", "a stand-in is not uploaded")
+run = account.run("queue", "add", "work", "move", "queue", rows[PLAIN].number, "queue-to")
+is_(run.returncode, 0, "a stand-in is moved")
+moved = account.ls("queue-to")
+is_([is_stand_in(row.path) for row in moved.values()], [True], "at once here")
+account.syncs("and then there")
+is_(sorted(server_messages(c, "queue-to")), [1], "on the server it is the message")
+is_(sorted(server_messages(c, "queue")), [2, 3], "and nothing was uploaded")
+ok(is_stand_in(account.ls("queue-to")[1].path), "here it is a stand-in still")
+run = account.run("fetch", "work", rows[PLAIN].number, "queue:2")
+is_((run.returncode, run.stderr), (0, ""), "fetch by local number and by UID")
+is_([sha256(read(account.ls(b)[u].path)) for b, u in (("queue-to", 1), ("queue", 2))],
+	[server_messages(c, b)[u].file_sha256 for b, u in (("queue-to", 1), ("queue", 2))], "both are whole now")
+ok(is_stand_in(account.ls("queue")[3].path), "the third is not")
+run = account.sync()
+is_((run.returncode, run.stdout, run.stderr), (0, "", ""), "then all is quiet")
+
 # Left out; not wanted.
 account = account_for("repair", large="skip")
 account.syncs("large = skip")

@@ -98,6 +98,7 @@ static const struct {
 	{ IN("on-new-mailbox = ask\n"),
 		"F:6: \"on-new-mailbox\" must be \"create\" or \"skip\", not \"ask\"" },
 	{ IN("old = new\n"), "F:6: \"old\" must be \"full\" or \"skip\", not \"new\"" },
+	{ IN("on-aged = 30d\n"), "F:6: \"on-aged\" must be \"keep\" or \"drop\", not \"30d\"" },
 	{ IN("on-removed-mailbox = no\n"),
 		"F:6: \"on-removed-mailbox\" must be \"keep\" or \"remove\", not \"no\"" },
 	{ IN("avoid = { \"QRESYNC\",\n\"NOTIFY IDLE\" }\n"), "F:7: \"avoid\" must be a list of "

@@ -144,7 +144,7 @@ static bool is_same(const struct conf_mailbox_rules *a, const struct conf_mailbo
 		a->bodies.none == b->bodies.none && a->bodies.newer_s == b->bodies.newer_s &&
 		a->bodies.smaller == b->bodies.smaller && a->bodies.flagged == b->bodies.flagged &&
 		a->bodies.unseen == b->bodies.unseen && a->bodies_at_once == b->bodies_at_once &&
-		a->large == b->large;
+		a->large == b->large && a->drop_aged == b->drop_aged;
 }
 
 /* Each differs from all others in one field. */
@@ -153,7 +153,7 @@ static const struct conf_mailbox_rules prints[] = {
 	{ .bodies = { .newer_s = 1 } }, { .bodies = { .newer_s = (int64_t)1 << 40 } },
 	{ .bodies = { .smaller = 1 } }, { .bodies = { .flagged = true } },
 	{ .bodies = { .unseen = true } }, { .bodies_at_once = true }, { .max_size = 1 },
-	{ .large = CONF_LEAVE_OUT }, { .old_skip = true },
+	{ .large = CONF_LEAVE_OUT }, { .old_skip = true }, { .drop_aged = true },
 };
 
 static void test_fingerprint(void)
@@ -176,6 +176,7 @@ static void test_fingerprint(void)
 		copy.max_size = prints[i].max_size;
 		copy.large = prints[i].large;
 		copy.old_skip = prints[i].old_skip;
+		copy.drop_aged = prints[i].drop_aged;
 		got[i] = conf_rules_fingerprint(&prints[i]);
 		ok(got[i] != 0 && conf_rules_fingerprint(&copy) == got[i], "fingerprint %zu", i);
 		for (size_t j = 0; j < i; j++)

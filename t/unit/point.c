@@ -62,6 +62,10 @@ static void test_death(void)
 		{ "a.first:2", 2, SIGKILL },
 		{ "a.first:3", 3, SIGKILL },
 		{ "b.other", 1, SIGKILL },
+		{ "*", 0, SIGKILL },
+		{ "*:2", 1, SIGKILL },
+		{ "*:4", 3, SIGKILL },
+		{ "*:5", 4, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -91,6 +95,10 @@ static void test_record(void)
 	is_recorded("a.first\nb.other\n", "each name once, in order");
 	is_int(pass_points("b.other", points_file), SIGKILL, "recording and dying");
 	is_recorded("a.first\nb.other\n", "the deadly point is recorded before");
+	setenv("MAILTIDE_PASSES", points_file, 1);
+	pass_points("*:4", NULL);
+	unsetenv("MAILTIDE_PASSES");
+	is_recorded("a.first\nb.other\na.first\na.first\n", "each pass");
 	is_int(pass_points(NULL, nowhere), 0, "a file that cannot be written stops nothing");
 	is_int(*passed, 4, "all points are survived");
 	free(nowhere);

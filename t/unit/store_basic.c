@@ -388,6 +388,12 @@ static void test_alike(void)
 	ok(!store_alike_next(s, -1, 99, 0, &m) && !store_alike_next(s, INT64_MAX, 1 << 20, 0, &m),
 		"none like it");
 	is_int(m.number, last, "what there is not leaves *m alone");
+	ok(store_dated_next(s, 0, 0, 0, &m) && m.date >= 0, "by date: the first since 1970");
+	ok(store_dated_next(s, -2, 1 << 20, 0, &m) && m.date == -2, "from a date on");
+	ok(store_dated_next(s, -2, 1 << 20, m.number, &m) && m.number == first, "in order of date and size");
+	ok(store_dated_next(s, m.date, m.size, m.number, &m) && m.number == last, "and of number");
+	ok(store_dated_next(s, m.date, m.size, m.number, &m) && m.size == (1 << 20) + 1, "another size");
+	ok(!store_dated_next(s, m.date, m.size, m.number, &m), "to the end");
 	begin(s);
 	store_message_get(s, first, &m);
 	m.size = 99;

@@ -117,7 +117,7 @@ static void test_others(void)
 	}
 }
 
-/* Ours? Message-IDs and hashes are numbers here, 0: none */
+/* Ours? Message-IDs and hashes are numbers here, 0: none. The end where bodies are not read, and where they are */
 
 static const struct {
 	const char *name;
@@ -125,40 +125,51 @@ static const struct {
 	int seen_id, seen_hash;
 	int64_t date;
 	uint64_t size;
-	enum push_likeness like;
+	enum push_likeness like, read;
 } looks[] = {
-	{ "all the same", 1, 1, 1, 0, 100, 22, PUSH_SAME },
-	{ "Message-ID and size", 1, 1, 1, 0, 99, 22, PUSH_SAME },
-	{ "Message-ID and date: the server has rewritten it", 1, 1, 1, 0, 100, 23, PUSH_SAME },
-	{ "Message-ID alone", 1, 1, 1, 0, 99, 23, PUSH_PERHAPS },
-	{ "another Message-ID", 1, 1, 2, 0, 99, 22, PUSH_OTHER },
-	{ "another Message-ID, same size and date", 1, 1, 2, 0, 100, 22, PUSH_PERHAPS },
-	{ "the Message-ID was lost on the way", 1, 1, 0, 0, 100, 22, PUSH_PERHAPS },
-	{ "lost, and another size", 1, 1, 0, 0, 100, 23, PUSH_OTHER },
-	{ "it was given one", 0, 1, 2, 0, 100, 22, PUSH_PERHAPS },
-	{ "given one, and another date", 0, 1, 2, 0, 99, 22, PUSH_OTHER },
-	{ "none has one: the bodies are equal", 0, 1, 0, 1, 99, 22, PUSH_SAME },
-	{ "the bodies differ", 0, 1, 0, 2, 100, 22, PUSH_OTHER },
-	{ "the bodies are equal, the server tells another size", 0, 1, 0, 1, 100, 23, PUSH_OTHER },
-	{ "the body was not read, the date is the same", 0, 1, 0, 0, 100, 22, PUSH_SAME },
-	{ "the body was not read, the date is another", 0, 1, 0, 0, 99, 22, PUSH_PERHAPS },
-	{ "a copy whose body is not here", 0, 0, 0, 0, 100, 22, PUSH_SAME },
-	{ "a copy whose body is not here, of another date", 0, 0, 0, 0, 99, 22, PUSH_OTHER },
+	{ "all the same", 1, 1, 1, 0, 100, 22, PUSH_SAME, PUSH_SAME },
+	{ "Message-ID and size, equal bodies", 1, 1, 1, 1, 99, 22, PUSH_SAME, PUSH_SAME },
+	{ "Message-ID and size, bodies that differ", 1, 1, 1, 2, 99, 22, PUSH_SAME, PUSH_PERHAPS },
+	{ "Message-ID and size, no body", 1, 1, 1, 0, 99, 22, PUSH_SAME, PUSH_PERHAPS },
+	{ "Message-ID and date: the server has rewritten it", 1, 1, 1, 0, 100, 23, PUSH_SAME, PUSH_SAME },
+	{ "Message-ID alone", 1, 1, 1, 0, 99, 23, PUSH_PERHAPS, PUSH_PERHAPS },
+	{ "another Message-ID", 1, 1, 2, 0, 99, 22, PUSH_OTHER, PUSH_OTHER },
+	{ "another Message-ID, equal bodies: nonsense", 1, 1, 2, 1, 99, 22, PUSH_OTHER, PUSH_OTHER },
+	{ "another Message-ID, same size and date", 1, 1, 2, 0, 100, 22, PUSH_PERHAPS, PUSH_PERHAPS },
+	{ "the Message-ID was lost on the way", 1, 1, 0, 0, 100, 22, PUSH_PERHAPS, PUSH_PERHAPS },
+	{ "lost, and another size", 1, 1, 0, 0, 100, 23, PUSH_OTHER, PUSH_OTHER },
+	{ "it was given one", 0, 1, 2, 0, 100, 22, PUSH_PERHAPS, PUSH_PERHAPS },
+	{ "given one, and another date", 0, 1, 2, 0, 99, 22, PUSH_OTHER, PUSH_OTHER },
+	{ "none has one: the bodies are equal", 0, 1, 0, 1, 99, 22, PUSH_PERHAPS, PUSH_SAME },
+	{ "none has one: the bodies differ", 0, 1, 0, 2, 100, 22, PUSH_SAME, PUSH_OTHER },
+	{ "the bodies are equal, the server tells another size", 0, 1, 0, 1, 100, 23, PUSH_OTHER, PUSH_OTHER },
+	{ "no body came, the date is the same", 0, 1, 0, 0, 100, 22, PUSH_SAME, PUSH_PERHAPS },
+	{ "no body came, the date is another", 0, 1, 0, 0, 99, 22, PUSH_PERHAPS, PUSH_PERHAPS },
+	{ "a copy whose body is not here", 0, 0, 0, 0, 100, 22, PUSH_SAME, PUSH_SAME },
+	{ "a copy whose body is not here, of another date", 0, 0, 0, 0, 99, 22, PUSH_OTHER, PUSH_OTHER },
 };
+
+static void test_look(size_t i, bool read)
+{
+	struct store_message m = { .date = 100, .size = 22, .body = looks[i].hash != 0 };
+	struct push_seen seen = { .uid = 1, .items = both, .date = looks[i].date, .size = looks[i].size,
+		.has_id = true };
+	uint8_t id[16] = { 0 }, hash[MAIL_HASH_SIZE] = { 0 }, seen_hash[MAIL_HASH_SIZE] = { 0 };
+
+	id[15] = (uint8_t)looks[i].id;
+	hash[0] = (uint8_t)looks[i].hash;
+	seen.message_id[15] = (uint8_t)looks[i].seen_id;
+	seen_hash[0] = (uint8_t)looks[i].seen_hash;
+	is_int(push_compare(&m, looks[i].id ? id : NULL, looks[i].hash ? hash : NULL, &seen,
+		looks[i].seen_hash ? seen_hash : NULL, read), read ? looks[i].read : looks[i].like,
+		"look: %s%s", looks[i].name, read ? ", where bodies are read" : "");
+}
 
 static void test_looks(void)
 {
 	for (size_t i = 0; i < sizeof looks / sizeof *looks; i++) {
-		struct store_message m = { .date = 100, .size = 22, .body = looks[i].hash != 0 };
-		struct push_seen seen = { .uid = 1, .items = both, .date = looks[i].date,
-			.size = looks[i].size, .has_id = true };
-		uint8_t id[16] = { 0 }, hash[MAIL_HASH_SIZE] = { 0 }, seen_hash[MAIL_HASH_SIZE] = { 0 };
-		id[15] = (uint8_t)looks[i].id;
-		hash[0] = (uint8_t)looks[i].hash;
-		seen.message_id[15] = (uint8_t)looks[i].seen_id;
-		seen_hash[0] = (uint8_t)looks[i].seen_hash;
-		is_int(push_compare(&m, looks[i].id ? id : NULL, looks[i].hash ? hash : NULL, &seen,
-			looks[i].seen_hash ? seen_hash : NULL), looks[i].like, "look: %s", looks[i].name);
+		test_look(i, false);
+		test_look(i, true);
 	}
 }
 

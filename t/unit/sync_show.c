@@ -191,8 +191,11 @@ static void settle(struct sync *s, enum what what, uint64_t action)
 		settle_drop(s, action);
 	else
 		settle_fail(s, action, 0, "%s", "no");
-	if (what == RETRY)
-		settle_rearm(s, action);
+	if (what == RETRY) {
+		struct rearm *again = settle_rearm_new(s);
+		settle_rearm_add(again, action);
+		settle_rearm_end(again);
+	}
 }
 
 static void test_settle(size_t i)

@@ -54,12 +54,13 @@ NUMBERS = known_messages(range(400))
 
 class Scenario:
 	def __init__(self, name, lines, after, start=None, local=None, gone=(), says="",
-		subscribed=None, **keys):
+		subscribed=None, left=None, **keys):
 		self.name, self.lines, self.after = name, lines, after
 		self.start = {"INBOX": "1 2:\\Seen 3:work", "Box": ""} if start is None else start
 		self.local = local	# {}: the Maildir shows nothing of it at once
 		self.gone, self.says = gone, says	# mailboxes that only we still have; on standard error
 		self.subscribed, self.keys = subscribed, keys
+		self.left = left or {}		# {action: state} of what stays in the queue
 
 
 class Stage:
@@ -77,6 +78,7 @@ class Stage:
 		self.sync("first sync", silent=True)
 		self.number = {n: row.number for n, row in self.rows()}
 		self.origin = self.messages_of_server()
+		self.subscribed = subscribed(self.c)
 
 	def make(self, name, text):
 		box = self.site.box(name)
@@ -85,15 +87,19 @@ class Stage:
 		for word in text.split():
 			n, _, flags = word.partition(":")
 			self.put(name, int(n), flags.replace(",", " "))
-		if text and self.c.settles:
-			self.c.select(box)
-			self.c.cmd("CLOSE")
+		self.c.select(box)
+		for uid, v in (self.c.fetch("1:*", "BODY.PEEK[]") if text else {}).items():
+			n = NUMBERS[sha256(v[b"BODY[]"].replace(b"\r\n", b"\n"))]
+			self.uid.setdefault(n, uid)
+			flags = re.search(r"\b%d:(\S+)" % n, text)
+			if flags and self.c.settles:	# it loses them in an APPEND
+				self.c.store(str(uid), "+FLAGS.SILENT", flags[1].replace(",", " "))
+		# Out of it without CLOSE, which expunges.
+		self.c.logout()
+		self.c = self.site.client()
 
 	def put(self, name, n, flags=""):
-		box = self.site.box(name)
-		self.c.append(box, mail(n), flags=flags, date=internaldate(n))
-		self.c.examine(box)
-		self.uid.setdefault(n, max(self.c.fetch("1:*", "FLAGS")))
+		self.c.append(self.site.box(name), mail(n), flags=flags, date=internaldate(n))
 
 	def rows(self):
 		"""Of every message that ls lists, its number in the tests."""
@@ -209,7 +215,7 @@ class Stage:
 			self.problems.append("%s: folder %s has %s" % (what, folder, dict(messages)))
 
 	def folder_of(self, name):
-		return name
+		return name.replace(self.site.separator, "/")
 
 	def compare_sides(self, what="both sides", gone=()):
 		found = differences(self.account, self.c, gone=gone, limit=6)
@@ -279,17 +285,18 @@ def play(site, scenario):
 	stage.compare_maildir(scenario.after if scenario.local is None else scenario.local, "Maildir at once")
 	local = stage.messages_of_maildir()
 	run, _ = stage.sync_without_bodies()
-	if run.stdout or not re.fullmatch(scenario.says, run.stderr, re.S):
+	if run.stdout or not re.fullmatch(site.says(scenario.says), run.stderr, re.S):
 		stage.problems.append("the sync says %r" % (run.stdout + run.stderr))
 	stage.compare_server(scenario.after)
-	stage.compare_sides(gone=scenario.gone)
+	stage.compare_sides(gone=list(map(site.box, scenario.gone)))
 	if scenario.local is None and stage.messages_of_maildir() != local:
 		stage.problems.append("the sync has changed the Maildir: %s, was %s" % (dict(stage.messages_of_maildir()), dict(local)))
-	if stage.queue():
+	left = {number: state for number, (state, _) in stage.queue().items()}
+	if left != site.leaves(scenario.left):
 		stage.problems.append("still queued: %s" % stage.queue())
 	if scenario.subscribed is not None:
-		have = subscribed(stage.c)
-		if have != scenario.subscribed:
+		have = subscribed(stage.c) - stage.subscribed - site.subscribed
+		if have != set(map(site.box, scenario.subscribed)):
 			stage.problems.append("subscribed: %s, not %s" % (sorted(have), sorted(scenario.subscribed)))
 	stage.nothing_more()
 	stage.close()

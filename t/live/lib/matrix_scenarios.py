@@ -2,8 +2,7 @@
 wrong, which is empty where all is well."""
 import socket
 
-from matrix_servers import *
-from live import differences
+from actions import *
 
 INBOX = "INBOX"
 
@@ -245,6 +244,42 @@ def uidvalidity(row):
 	return problems
 
 
+def renamed(row):
+	"""With its child. Told where the server lets its mailboxes be recognized."""
+	problems = []
+	site = row.site()
+	boxes = [site.box("Old"), site.box("Old" + site.separator + "Child")]
+	new = [box.replace("Old", "Other") for box in boxes]
+	with site.client() as c:
+		for n, box in enumerate(boxes):
+			c.create(box)
+			fill(c, box, range(10 * n, 10 * n + 8))
+	account = site.account()
+	run_sync(account, problems, what="first sync")
+	with site.client() as c:
+		validity = c.status(boxes[0], "UIDVALIDITY")
+	numbers = [[row.number for row in account.ls(box).values()] for box in boxes]
+	with site.client() as c:
+		try:
+			c.rename(boxes[0], new[0])
+		except Refused as e:
+			raise Skip("RENAME: %s" % e)
+		if new[1] not in server_mailboxes(c):
+			raise Skip("RENAME leaves the child where it is")
+		if not c.examine(new[0]):
+			raise Skip("RENAME loses the mailbox")
+		if c.status(new[0], "UIDVALIDITY") != validity:
+			raise Skip("RENAME changes the UIDVALIDITY, and there is no MAILBOXID")
+	run = run_sync(account, problems, (0, 1), "sync after RENAME")
+	compare(account, site, problems, "after RENAME", [box for box in boxes if box in account.mailboxes()])
+	if "renamed here" not in run.stderr:
+		problems.append("it was not recognized: %s" % run.stderr)
+	elif numbers != [[row.number for row in account.ls(box).values()] for box in new]:
+		problems.append("the local numbers are not the same")
+	run_sync(account, problems, what="and again", silent=True)
+	return problems
+
+
 def deleted(row):
 	"""While the mailbox is selected."""
 	problems = []
@@ -389,8 +424,48 @@ def odd_names(row):
 	return problems
 
 
+# What the queue does, on one day away from the network. Doomed has mail in it.
+REPLAY = Scenario("replay", [
+	"flag INBOX {1},{2} '+\\Flagged'",
+	"flag INBOX {2} '-\\Seen' +taxes",
+	"copy INBOX {1},{3} {=Box}",
+	"expunge INBOX {3}",
+	"move INBOX {4},{5} {=Box}",
+	"flag {=Box} {m4} '+\\Answered'",
+	"create {=New one}",
+	"append {=New one} {L50} '\\Seen' '\\Draft'",
+	"append {=New one} {L51}",
+	"append {=New one} {L52} '\\Flagged' kw",
+	"move {=New one} @9 INBOX",
+	"copy {=New one} @8 {=Box}",
+	"expunge {=New one} @8",
+	"append {=Box} {L53}",
+	"expunge {=Box} @14",	# never sent
+	"expunge {=Box} {11}",
+	"move {=Box} {12} INBOX",
+	"delete {=Doomed}",
+	"subscribe {=Box}",
+	], {
+		"INBOX": "1:\\Flagged 2:\\Flagged,taxes 6:\\Deleted 51 12:\\Seen",
+		"Box": "1:\\Flagged 3 4:\\Answered 5 50:\\Seen,\\Draft",
+		"New one": "52:\\Flagged,kw",
+		"Doomed": None,
+	}, start={"INBOX": "1 2:\\Seen 3 4 5 6:\\Deleted", "Box": "11 12:\\Seen", "Doomed": "20 21"},
+	local={
+		"INBOX": "1:\\Flagged 2:\\Flagged 6:\\Deleted 51 12:\\Seen",
+		"Box": "1:\\Flagged 3 4:\\Answered 5 50:\\Seen,\\Draft",
+		"New one": "52:\\Flagged",
+	}, gone=["Doomed"], subscribed={"Box"})
+
+
+def replay(row):
+	"""The queue's actions: see queue.t for each of them alone."""
+	return play(row.site(), REPLAY)
+
+
 COLUMNS = [
 	("first sync", first), ("changes", changes), ("no change", unchanged), ("cut", cut),
-	("UIDVALIDITY", uidvalidity), ("deleted", deleted), ("expunged", expunged), ("quota", quota),
+	("UIDVALIDITY", uidvalidity), ("renamed", renamed), ("deleted", deleted), ("expunged", expunged), ("quota", quota),
 	("read-only", read_only), ("odd names", odd_names),
+	("replay", replay),
 ]

@@ -48,6 +48,7 @@ class Site:
 	can_gate = True		# the wire can be read on the way
 	dates = True		# a message without a date has the same INTERNALDATE twice
 	settles = False		# new messages have no lasting UIDs before a SELECT (not EXAMINE)
+	subscribed = frozenset()	# mailboxes that are so as soon as another one is
 	skips = True		# LIST-STATUS and CONDSTORE say that nothing happened
 
 	def __init__(self, row, port, user):
@@ -73,6 +74,14 @@ class Site:
 	def keeps(self, messages):
 		"""Of a Counter of (message, flags, date), what this server keeps."""
 		return messages
+
+	def leaves(self, left):
+		"""{action: state} of what stays in the queue, with what stays there because of this server."""
+		return left
+
+	def says(self, text):
+		"""The pattern of what mailtide says, where it has to say something of this server, too."""
+		return text
 
 	def same_messages(self, want, have):
 		return want == have
@@ -144,6 +153,7 @@ class DovecotRow(Row):
 			site.tls, site.host, site.can_gate = self.tls, "localhost", False
 		if self.down:
 			site.read_through = self.down_port
+			site.skips = self.keep is None and "CONDSTORE" not in self.drop
 		return site
 
 	def faults(self):
@@ -214,7 +224,7 @@ class Cyrus(Site):
 
 
 class Courier(Site):
-	prefix, separator = "INBOX.", "."
+	prefix, separator, skips, subscribed = "INBOX.", ".", False, frozenset(["INBOX"])
 
 	def uidvalidity(self, box):
 		time.sleep(1.1)	# the new one is the time
@@ -232,7 +242,20 @@ class Imap4d(Site):
 	"""Two sessions that open a mailbox with new messages at once give these different UIDs, and a session
 	whose files another one has moved sends empty bodies: one connection, then. A message without a Date
 	arrived now, whenever that is."""
-	settles, dates = True, False
+	settles, dates, skips = True, False, False
+
+	def keeps(self, messages):
+		"""No keywords; the date is that of the header."""
+		found = collections.Counter()
+		for (n, flags, _), count in messages.items():
+			found[n, frozenset(f for f in flags if f[0] == "\\"), 1580551200] += count
+		return found
+
+	def leaves(self, left):
+		return {2: "local", **left}
+
+	def says(self, text):
+		return text or r"[^\n]* action 2 \(flag\) stays here: the server does not keep such a flag[^\n]*\n"
 
 	def account(self, **keys):
 		return super().account(**{"connections": "1", **keys})
@@ -257,11 +280,11 @@ class Process(Row):
 
 
 class Hoodiecrow(Site):
-	user = "ana"
+	user, skips = "ana", False
 
 
 class Goimap(Site):
-	user, password = "username", "password"
+	user, password, skips = "username", "password", False
 
 	def __init__(self, *args):
 		super().__init__(*args)
@@ -286,6 +309,9 @@ def rows():
 		Process("hoodiecrow", ["node", LIB + "/servers/hoodiecrow.js", SERVERS + "/npm/node_modules"], Hoodiecrow),
 		Process("go-imap", [SERVERS + "/goimap"], Goimap),
 		DovecotRow("no UIDPLUS", drop="UIDPLUS"),
+		DovecotRow("no MOVE", drop="MOVE"),
+		DovecotRow("no MULTIAPPEND", drop="MULTIAPPEND"),
+		DovecotRow("no UIDPLUS, MOVE", drop="UIDPLUS,MOVE"),
 		DovecotRow("no CONDSTORE", drop="CONDSTORE,QRESYNC"),
 		DovecotRow("no QRESYNC", drop="QRESYNC"),
 		DovecotRow("no LIST-STATUS", drop="LIST-STATUS"),

@@ -213,7 +213,8 @@ class World:
 
 	count = 0
 
-	def __init__(self, server, seed, actions=200, **keys):
+	def __init__(self, server, seed, actions=200, held=0, **keys):
+		"""held: so many more lines, which the model has and the queue has not."""
 		self.server, self.port = server, server.port
 		self.dir = fast_folder()
 		self.user = "u%d" % World.count
@@ -229,6 +230,7 @@ class World:
 		self.learn()
 		while self.number <= actions:
 			self.add(self.chunk(min(12, actions + 1 - self.number)))
+		self.held = self.chunk(held)
 		self.snapshot()
 
 	def fill(self):
@@ -342,7 +344,17 @@ class Attempt:
 		"""The connection that was lost is over for the server, too."""
 		idle(self.server, self.user)
 
-	def finish(self, runs=3, quiet=("; trying again",)):
+	def add_held(self, **env):
+		"""`queue add` of the lines that the world holds back."""
+		return self.account.run("queue", "add", self.account.name, "-", env={**os.environ, **env},
+			input="\n".join(self.world.held) + "\n")
+
+	def accepted(self):
+		"""How many of them are in the queue's file."""
+		lines = read(self.account.state + "/actions").decode().split("\n")[1:-1]
+		return sum(int(line.split("\t")[0]) >= self.world.number for line in lines)
+
+	def finish(self, runs=3):
 		"""Runs until the queue is empty. -> what is wrong then"""
 		self.account.set(port=self.world.port)
 		for n in range(runs):
@@ -402,6 +414,9 @@ def model_differences(end, state):
 			found += ["%s: %s: %s %s %d" % (name, what, key[0][:8], " ".join(key[1]), key[2])
 				for key in some.elements()]
 	return found[:12] + ["... and %d more" % (len(found) - 12)] * (len(found) > 12)
+
+
+KEEP = bool(os.environ.get("CASE"))
 
 
 def in_parallel(cases, do):

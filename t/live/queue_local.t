@@ -1,0 +1,257 @@
+#!/usr/bin/python3
+"""The queue from the side of this machine: odd orders, lines of scripts, crashes while the Maildir follows, and what a
+pull does to messages that actions wait for."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from crash import *
+
+server = dovecot()
+users = 0
+
+
+class Case:
+	"""A user of its own, with n messages in INBOX and the mailboxes A and B, synced once."""
+
+	def __init__(self, n=1, port=None, **keys):
+		global users
+		users += 1
+		self.user = "local%d" % users
+		self.c = server_client(server, self.user)
+		for name in "A", "B":
+			self.c.create(name)
+		for i in range(n):
+			self.c.append("INBOX", mail(1000 * users + i), date="01-Feb-2020 10:00:00 +0000")
+		self.account = Account(port or server.port, user=self.user, **keys)
+		run = self.account.sync()
+		if run.returncode:
+			raise RuntimeError(run.stderr)
+		self.m = {uid: row.number for uid, row in self.account.ls("INBOX").items()}
+
+	def add(self, *words, status=0):
+		run = self.account.run("queue", "add", "work", *words)
+		if run.returncode != status:
+			raise RuntimeError("queue add %s: %d %s" % (words, run.returncode, run.stderr))
+		return run.stdout.strip()
+
+	def queue(self, *words):
+		return self.account.run("queue", *words)
+
+	def lines(self):
+		return self.account.run("queue", "work").stdout
+
+	def script(self, *lines):
+		"""Lines as a script adds them; fields with a blank between."""
+		with open(self.account.state + "/actions", "a") as f:
+			for line in lines:
+				f.write(line.replace(" ", "\t") + "\n")
+
+	def at_server(self, mailbox, *uids):
+		"""Somebody else expunges."""
+		self.c.select(mailbox)
+		self.c.store(",".join(map(str, uids)), "+FLAGS.SILENT", "\\Deleted")
+		self.c.cmd("EXPUNGE")
+		self.c.ok("UNSELECT")
+
+	def bodies(self, mailbox):
+		return sorted(m.sha256 for m in server_messages(self.c, mailbox).values())
+
+
+# BEGIN
+# Hidden and shown again, several times in one transaction, and killed after each projection: no file is lost, none
+# is left behind.
+
+HIDE = "- - expunge %s m1"
+
+
+def drop(*numbers):
+	return "- - drop   action=%s" % ",".join(map(str, numbers))
+
+
+for name, files, lines in (
+	("hidden and shown twice", 1, [HIDE % "INBOX", drop(2), HIDE % "INBOX", drop(4)]),
+	("three times", 1, [HIDE % "INBOX", drop(2), HIDE % "INBOX", drop(4), HIDE % "INBOX", drop(6)]),
+	("moved, hidden, shown", 1, ["- - move INBOX m1 to=A", HIDE % "A", drop(3)]),
+	("moved, hidden, both dropped", 1, ["- - move INBOX m1 to=A", HIDE % "A", drop(3), drop(2)]),
+	("moved, hidden, the move dropped", 1, ["- - move INBOX m1 to=A", HIDE % "A", drop(2)]),
+	("moved, hidden, shown, moved", 1, ["- - move INBOX m1 to=A", HIDE % "A", drop(3), "- - move A m1 to=B"]),
+	("hidden, shown, moved, hidden", 0, [HIDE % "INBOX", drop(2), "- - move INBOX m1 to=A", HIDE % "A"])):
+	found, n, killed = [], 0, True
+	while killed and n < 20:
+		n += 1
+		k = Case()
+		k.add("flag", "INBOX", "1", "+\\Seen")
+		k.script(*lines)
+		run = k.account.run("queue", "add", "work", "create", "X",
+			env={**os.environ, "MAILTIDE_POINT": "sync.after-projection:%d" % n})
+		killed = run.returncode < 0
+		k.add("create", "Y")
+		check = k.account.run("check", "work")
+		if check.returncode or len(k.account.files()) != files:
+			found.append("%d: %s %s" % (n, k.account.files(), check.stdout))
+	ok(not found and n > 1, "%s: %d projections" % (name, n - 1), "\n".join(found))
+
+# on-message-gone = "upload": what will be uploaded is shown until then, with the flags that waited before the move.
+
+k = Case(2, on_message_gone="upload")
+k.add("flag", "INBOX", "1", "+\\Flagged")
+k.add("move", "INBOX", "1", "A")
+k.at_server("INBOX", 1)
+is_(k.account.sync("--pull").returncode, 0, "upload: only pulled, the message is gone")
+is_([p.rpartition("/mail/")[2].split("/")[0] + file_letters(p) for p in k.account.files()], ["AF", "INBOX"],
+	"upload: the file stays")
+k.account.syncs("upload: sync")
+is_([m.flags for m in server_messages(k.c, "A").values()], [{"\\Flagged"}], "upload: it is there, flagged")
+same(k.account, k.c, "upload: both sides are equal")
+k = Case(2, on_message_gone="upload")
+k.add("move", "INBOX", "1", "A")
+k.at_server("INBOX", 1)
+k.account.sync("--pull")
+is_(k.queue("drop", "work", "1").returncode, 0, "upload: dropped")
+k.account.syncs("upload: then a sync")
+same(k.account, k.c, "upload: what was dropped is gone here, too")
+is_(k.account.run("ls", "work", "A").stdout, "", "upload: nothing is left of it")
+
+# A dry run tells what the server says, and is no news of actions.
+
+for policy in "abort", "skip", "upload":
+	for verb in ["move", "INBOX", "1", "A"], ["copy", "INBOX", "1", "A"], ["expunge", "INBOX", "1"]:
+		k = Case(2, on_message_gone=policy)
+		k.add(*verb)
+		k.at_server("INBOX", 1)
+		before, store = k.account.snapshot(), sha256(read(k.account.state + "/store/data.mdb"))
+		run = k.account.sync("--dry-run")
+		is_((run.returncode, run.stderr), (0, ""), "dry run: %s, %s" % (verb[0], policy))
+		is_((k.account.snapshot() == before, sha256(read(k.account.state + "/store/data.mdb"))), (True, store),
+			"dry run: nothing is written")
+
+# A line that cannot be read, or not by this version, is held, and stays so when it is tried again.
+
+k = Case()
+k.add("flag", "INBOX", "1", "+\\Seen")
+k.script("- - fl%zzag INBOX m1", "- - dance INBOX m1", "7 - flag INBOX m1", "- - flag Nowhere m1 add=\\Seen")
+k.add("flag", "INBOX", "1", "+\\Flagged")
+held = re.findall(r"(?m)^(\d+)\theld\t", k.lines())
+is_(len(held), 2, "held: two lines")
+is_(k.queue("retry", "work").returncode, 0, "held: retried")
+k.account.syncs("held: a sync")
+is_(re.findall(r"(?m)^(\d+)\theld\t", k.lines()), held, "held: they still are")
+is_(len(re.findall(r"(?m)^\d+\tfailed\t", k.lines())), 2, "held: what did not fit still does not")
+like(read(k.account.state + "/actions").decode(), r"fl%zzag\t(.*\n)+.*dance\t", "held: their lines are in the file")
+with open(k.account.state + "/actions") as f:
+	text = f.read().replace("fl%zzag", "flag").replace("INBOX\tm1\n", "INBOX\tm1\tadd=\\Answered\n")
+write(k.account.state + "/actions", text)
+k.queue("retry", "work", *held)
+k.account.syncs("held: mended by hand")
+is_(k.account.ls("INBOX")[1].flags, {"\\Answered", "\\Flagged", "\\Seen"}, "held: then it is done")
+
+# Many actions on one message, each of which needs the one before.
+
+k = Case()
+k.add("move", "INBOX", "1", "A")
+k.script(*[("- - move A m1 to=INBOX", "- - move INBOX m1 to=A")[i % 2] for i in range(20000)])
+k.add("create", "X")
+run = k.account.run("queue", "drop", "work", "1")
+is_(run.returncode, 0, "20,000 moves of one message: the first one is dropped")
+like(k.lines(), r"^2\tfailed\t.*action 1, which it needs, was dropped\n3\tfailed\t.*action 2, which it needs, failed\n",
+	"the others fail by name")
+is_([os.path.dirname(p) for p in k.account.files()], [k.account.maildir + "/INBOX/new"], "the file is where it was")
+run = k.account.run("queue", "retry", "work", "20001")
+is_(run.returncode, 0, "the last one is tried again")
+like(run.stderr, r"action 20001 is not tried again: what it needs was dropped", "which is told to be in vain")
+
+# What failed for another one is tried again with that one.
+
+k = Case(on_missing_mailbox="abort")
+k.add("move", "INBOX", "1", "A")
+k.add("flag", "A", "m1", "+\\Flagged")
+k.add("move", "A", "m1", "B")
+k.c.delete("A")
+is_(k.account.sync().returncode, 1, "a move fails, and two with it")
+k.c.create("A")
+is_(k.queue("retry", "work", "3").returncode, 0, "the last one is tried again")
+k.account.syncs("sync: all are done")
+is_((k.lines(), [m.flags for m in server_messages(k.c, "B").values()]), ("", [{"\\Flagged"}]), "all of them")
+same(k.account, k.c, "both sides are equal")
+
+# What had failed, and is tried again when its message is gone from the server.
+
+for verb in "copy", "move":
+	for policy in "skip", "abort", "upload":
+		what = "%s that failed, %s" % (verb, policy)
+		k = Case(on_missing_mailbox="abort", on_message_gone=policy)
+		k.add(verb, "INBOX", "1", "A")
+		body = k.bodies("INBOX")
+		k.c.delete("A")
+		is_(k.account.sync().returncode, 1, what + ": it fails")
+		k.at_server("INBOX", 1)
+		k.account.sync()
+		k.c.create("A")
+		k.queue("retry", "work")
+		run = k.account.sync()
+		if policy == "abort":
+			is_((run.returncode, "the message is gone from the server" in run.stderr), (1, True), what + ": fails again")
+			like(k.lines(), r"^1\tfailed\t", what + ": and stays")
+			k.queue("drop", "work", "1")
+		elif policy == "upload" and verb == "copy":
+			is_((k.lines(), k.bodies("A")), ("", body), what + ": uploaded")
+		else:
+			like(run.stderr, r"message m1 is gone from the server, and left out", what + ": told")
+			is_(k.lines(), "", what + ": it is out of the queue")
+		k.account.syncs(what + ": sync")
+		same(k.account, k.c, what + ": both sides are equal")
+
+# An append that is edited makes another message; what was to be done to the first one is not taken for done.
+
+k = Case()
+write(k.account.dir + "/letter", "Subject: a letter\n\ntext\n")
+k.add("append", "A", k.account.dir + "/letter")
+k.add("flag", "A", "@1", "+\\Flagged")
+env = {name: value for name, value in os.environ.items() if name != "VISUAL"}
+run = k.account.run("queue", "edit", "work", env={**env, "EDITOR": "sed -i '/append/s/$/\\tflags=\\\\Draft/'"})
+is_(run.returncode, 0, "an append is edited")
+run = k.queue("retry", "work")
+like(run.stderr, r"action 2 is not tried again", "edited append: what needed it is told to be in vain")
+k.account.syncs("edited append: sync")
+is_([m.flags for m in server_messages(k.c, "A").values()], [{"\\Draft"}], "edited append: it is there")
+like(k.lines(), r"^2\tfailed\t", "edited append: the other one stays with its reason")
+
+# A mailbox that is gone from the server, and is made anew by the queue, is one mailbox here.
+
+k = Case()
+k.c.append("A", mail(5))
+k.account.syncs("gone: a sync")
+k.c.delete("A")
+k.account.sync()
+k.account.sync()
+k.add("create", "A")
+k.add("move", "INBOX", "1", "A")
+is_(k.account.mailboxes().count("A"), 1, "gone: it is listed once")
+time.sleep(1.1)	# Dovecot's UIDVALIDITY is made of the time
+is_(k.account.sync().returncode, 0, "gone: it is made")
+k.account.syncs("gone: another sync")
+same(k.account, k.c, "gone: both sides are equal")
+
+# The store is lost, and the actions are taken over: a local number in them names another message now.
+
+k = Case(3)
+write(k.account.dir + "/letter", "Subject: a letter\n\ntext\n")
+k.add("append", "INBOX", k.account.dir + "/letter")
+k.add("expunge", "INBOX", "@1")
+k.add("flag", "INBOX", "2", "+\\Flagged")
+k.script("- - expunge INBOX m5")
+for n in 123, 124, 125:
+	k.c.append("INBOX", mail(n))
+shutil.rmtree(k.account.state + "/store")
+shutil.rmtree(k.account.maildir)
+k.account.syncs("store lost: a new one")
+is_(k.queue("retry", "work").returncode, 0, "store lost: the actions are taken over")
+run = k.account.sync()
+is_(sorted(server_messages(k.c, "INBOX")), [1, 2, 3, 4, 5, 6, 7], "store lost: nobody else's message is expunged")
+is_(re.findall(r"(?m)^(\d)\tfailed\t.*another store", k.lines()), ["2", "4"], "store lost: what cannot be told fails")
+is_(server_messages(k.c, "INBOX")[2].flags, {"\\Flagged"}, "store lost: what has a UID is done")
+k.add("expunge", "INBOX", "m4")
+k.account.syncs("store lost: a new action")
+is_(sorted(server_messages(k.c, "INBOX")), [1, 2, 3, 5, 6, 7], "store lost: that is done")
+
