@@ -155,6 +155,7 @@ static void recv_intent(struct push *p)
 
 /* One command: these works, in this order. */
 struct append_ask {
+	struct push_ask base;
 	struct push *push;
 	size_t first, last; /* of the works that have its number */
 	unsigned number;
@@ -221,7 +222,6 @@ static void on_appended(void *arg, const struct imap_resp *tagged)
 		take_uids(ask->push, ask, tagged);
 	else if (means)
 		take_refusal(ask->push, ask, tagged);
-	free(ask);
 }
 
 static void add_message(struct push *p, struct imap_cmd *cmd, const struct work *w, const struct upload *u)
@@ -253,7 +253,7 @@ static bool fits(struct push *p, const struct imap_cmd *cmd, uint64_t octets, si
 
 static struct imap_cmd *begin_command(struct push *p, struct append_ask **out, size_t first)
 {
-	struct append_ask *ask = mem_new(sizeof *ask);
+	struct append_ask *ask = push_ask(p, sizeof *ask);
 	struct imap_cmd *cmd = push_command_to(p, IMAP_CMD_PLAIN, on_appended, ask);
 
 	ask->push = p;

@@ -95,8 +95,15 @@ struct push_kind {
 };
 extern const struct push_kind push_flags, push_append, push_copy, push_expunge, push_box, push_look;
 
+/* What a command was about, first in a struct of its kind. Lives as long as the batch, since an answer may never come. */
+struct push_ask {
+	struct push_ask *next;
+	struct uids uids;
+};
+
 struct push {
 	struct sync *sync;
+	struct push_ask *asks;
 	struct link *link;
 	enum { PUSH_GATHERING, PUSH_WORKING, PUSH_PAUSING, PUSH_OVER } state;
 	uint64_t after;    /* actions up to it have had their turn in this run */
@@ -157,6 +164,7 @@ struct imap_cmd *push_command_to(struct push *p, enum imap_cmd_kind kind,
 /* False: the server was too busy, and the answer says nothing of what was asked for; the batch begins anew. */
 bool push_answered(struct push *p, const struct imap_resp *tagged);
 void push_send(struct push *p, struct imap_cmd *cmd);
+void *push_ask(struct push *p, size_t size); /* zeroed, its set empty */
 void push_fail_work(struct work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void push_fail_open(struct push *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Of those still open; `sent` of them only where it is true. */
