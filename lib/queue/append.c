@@ -201,6 +201,8 @@ static int append(struct queue *q, struct queue_action *actions, size_t count, s
 		goto out;
 	if (q->body == 0 && make_file(q, err) < 0)
 		goto out;
+	if (queue_bodies_sync(q, err) < 0)
+		goto out;
 	if (write_durably(q, &text, err) < 0)
 		goto out;
 	for (size_t i = 0; i < count; i++) {

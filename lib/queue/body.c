@@ -112,6 +112,13 @@ static int copy(struct copy *c, struct err *err)
 	return last == '\n' ? 0 : put(c, slice_of("\n"), err);
 }
 
+int queue_bodies_sync(struct queue *q, struct err *err)
+{
+	if (q->bodies_lock >= 0 && fsync(q->bodies_lock) < 0)
+		return err_errno(err, ERR_RETRY, ERR_ACCOUNT, errno, "cannot sync the bodies of \"%s\"", q->path);
+	return 0;
+}
+
 static int sync_and_name(int fd, const char *unfinished, const char *folder, const char *hex,
 	struct err *err)
 {
@@ -123,9 +130,7 @@ static int sync_and_name(int fd, const char *unfinished, const char *folder, con
 	if (rc == 0)
 		rc = rename(unfinished, path);
 	if (rc == 0)
-		rc = queue_sync_folder(folder);
-	if (rc == 0)
-		point("queue.body-durable");
+		point("queue.body-named");
 	else
 		err_errno(err, ERR_RETRY, ERR_ACCOUNT, errno, "cannot write \"%s\"", path);
 	free(path);

@@ -126,9 +126,12 @@ int queue_replace(struct queue *q, const struct queue_action *a, struct err *err
  * `fd` until its end; refuses an empty one, one with NUL, and one over `limit` octets (0: none)
  * (ERR_USER). Line ends are put as CRLF, a last one is added (Q52). hex gets 64 digits and a NUL;
  * *size the octets. No sweep runs until the next queue_append or the end of *q: the line has to
- * come first. Passes "queue.body-written", "queue.body-durable". */
+ * come first. Passes "queue.body-written", "queue.body-named". */
 int queue_body_store(struct queue *q, int fd, uint64_t limit, char hex[65], uint64_t *size,
 	struct err *err);
+/* The names of those stored since the last append last from here on: once for many. queue_append does it
+ * before it writes; whoever makes no line calls it before something else names them. */
+int queue_bodies_sync(struct queue *q, struct err *err);
 /* Opens one for reading: a descriptor, or -1. */
 int queue_body_open(const char *state, const char *hex, uint64_t *size, struct err *err);
 /* Deletes those that neither keep() wants nor a line of the file names ("sha256="): a line that was

@@ -245,7 +245,7 @@ struct store_action {
 	char *reason;            /* the server's own words, or ours; NULL */
 	/* The intent, told in the session in which it was noted. */
 	uint64_t uidvalidity;    /* of the target */
-	uint32_t uidnext;
+	uint32_t uidnext;        /* rename: the highest id of a mailbox when it was queued */
 	uint32_t step;           /* of a verb with several */
 	int64_t since;           /* seconds since 1970; "looks" of R10 */
 	uint32_t looks;

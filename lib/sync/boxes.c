@@ -173,9 +173,13 @@ struct box *box_of_wire(struct sync *s, struct slice wire)
  * UIDVALIDITY may be that of others, too (Q64). */
 struct box *box_for(struct sync *s, const struct imap_resp *r)
 {
-	struct box *box = box_of_wire(s, r->list.name);
+	struct box *box = box_of_wire(s, r->list.name), *made;
 	struct buf name;
 
+	/* A name that was renamed away in this run, and made again. */
+	for (made = box && box->fresh ? s->boxes : NULL; made; made = made->next)
+		if ((made->rec.state & STORE_MAILBOX_HERE) && strcmp(made->rec.wire, box->rec.wire) == 0)
+			return made;
 	if (box)
 		return box;
 	buf_init(&name, 0);
@@ -205,12 +209,16 @@ struct box *box_for(struct sync *s, const struct imap_resp *r)
 	return box;
 }
 
-/* A name that is known all the same: gone from the server, and to be made anew; or LIST has just told it. */
+/* A name that is known all the same: gone from the server, and to be made anew; or LIST has just told it. Not one
+ * that a waiting rename takes the name from. */
 static struct box *known_here(struct sync *s, const char *name)
 {
-	struct box *box = box_by_name(s, name);
+	struct box *box = s->boxes;
 
-	if (!box || (box->fresh && !box->listed))
+	while (box && !(strcmp(box->rec.name, name) == 0 &&
+			      ((box->rec.state & STORE_MAILBOX_GONE) || (box->fresh && box->listed))))
+		box = box->next;
+	if (!box)
 		return NULL;
 	if (box->rec.state & STORE_MAILBOX_GONE)
 		box->rec.state = (box->rec.state & ~(uint32_t)(STORE_MAILBOX_GONE | STORE_MAILBOX_ABSENT)) |

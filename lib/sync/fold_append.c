@@ -20,7 +20,7 @@ static const char *take_in(struct sync *s, const char *path, char hex[65], uint6
 
 	if (fd < 0)
 		return "its file cannot be opened";
-	if (queue_body_store(s->queue, fd, 0, hex, size, err) < 0)
+	if (queue_body_store(s->queue, fd, 0, hex, size, err) < 0 || queue_bodies_sync(s->queue, err) < 0)
 		why = err->text;
 	close(fd);
 	return why;

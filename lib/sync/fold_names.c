@@ -1,5 +1,6 @@
 /* Fold, names: a line names a mailbox as it will be called when the renames that wait before it are done. A
- * rename takes the mailboxes below it along. */
+ * rename takes the mailboxes below it along; not one that a later line makes under the old name, which has a
+ * higher id than all that were known then (store_action.uidnext of a rename). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@ struct rename {
 	struct rename *next;
 	char *from, *to;
 	char delimiter;
+	uint32_t last; /* mailbox id */
 };
 
 /* The name after this one rename; NULL: it is not concerned. */
@@ -23,12 +25,12 @@ static char *renamed(const struct rename *r, const char *name)
 	return mem_printf("%s%s", r->to, name + len);
 }
 
-static char *name_then(struct sync *s, const char *now)
+static char *name_then(struct sync *s, const struct box *box)
 {
-	char *name = mem_copy(now);
+	char *name = mem_copy(box->rec.name);
 
 	for (const struct rename *r = s->renames; r; r = r->next) {
-		char *other = renamed(r, name);
+		char *other = box->rec.id <= r->last ? renamed(r, name) : NULL;
 		if (!other)
 			continue;
 		free(name);
@@ -37,13 +39,23 @@ static char *name_then(struct sync *s, const char *now)
 	return name;
 }
 
-void fold_names_add(struct sync *s, const struct box *box, const char *to)
+uint32_t fold_names_last(const struct sync *s)
+{
+	uint32_t last = 0;
+
+	for (const struct box *box = s->boxes; box; box = box->next)
+		last = box->rec.id > last ? box->rec.id : last;
+	return last;
+}
+
+void fold_names_add(struct sync *s, const struct box *box, const char *to, uint32_t last)
 {
 	struct rename *r = mem_new(sizeof *r), **end = &s->renames;
 
-	r->from = name_then(s, box->rec.name);
+	r->from = name_then(s, box);
 	r->to = mem_copy(to);
 	r->delimiter = box->rec.delimiter;
+	r->last = last;
 	while (*end)
 		end = &(*end)->next;
 	*end = r;
@@ -58,7 +70,7 @@ void fold_names_load(struct sync *s)
 	for (uint64_t at = 0; store_action_next(s->store, at, &a); at = a.number) {
 		struct box *box = a.verb == QUEUE_RENAME ? box_by_id(s, a.mailbox) : NULL;
 		if (box && a.text && (a.state == STORE_ACTION_WAITING || a.state == STORE_ACTION_INTENT))
-			fold_names_add(s, box, a.text);
+			fold_names_add(s, box, a.text, a.uidnext);
 	}
 	store_action_release(&a);
 }
@@ -82,7 +94,7 @@ struct box *fold_box_named(struct sync *s, const char *name)
 		if (!s->renames) {
 			is = strcmp(box->rec.name, name) == 0;
 		} else {
-			then = name_then(s, box->rec.name);
+			then = name_then(s, box);
 			is = strcmp(then, name) == 0;
 			free(then);
 		}

@@ -275,7 +275,8 @@ static const char *take_rename(struct sync *s, const struct queue_action *line, 
 		return "INBOX cannot be renamed";
 	if (taken && taken != box && !(taken->rec.state & STORE_MAILBOX_HERE))
 		return "there is a mailbox of that name";
-	fold_names_add(s, box, to);
+	a->uidnext = fold_names_last(s);
+	fold_names_add(s, box, to, a->uidnext);
 	a->text = mem_copy(to);
 	store_action_put(s->store, a);
 	return NULL;

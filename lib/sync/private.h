@@ -563,7 +563,8 @@ void fold_refuse(struct sync *s, uint64_t number, uint32_t verb, enum store_acti
 const char *fold_flags(const struct queue_action *line, const char *key, struct mail_flags *flags);
 /* fold_names.c: what mailboxes are called when the renames that wait are done. */
 void fold_names_load(struct sync *s);
-void fold_names_add(struct sync *s, const struct box *box, const char *to);
+uint32_t fold_names_last(const struct sync *s); /* the highest id that is known */
+void fold_names_add(struct sync *s, const struct box *box, const char *to, uint32_t last);
 void fold_names_free(struct sync *s);
 struct box *fold_box_named(struct sync *s, const char *name); /* NULL */
 /* fold_append.c: NULL, or why not; that may stand in *err. */

@@ -88,7 +88,8 @@ CHAINS = [
 		{"Box": None, "INBOX": "1 3:work", "Kiste": "50 2:\\Seen"},
 		local={"INBOX": "1 3:work", "Box": "50 2:\\Seen"}),
 	S("renamed, and the old name made again", ["rename Box Old", "create Box", "append Box {L50}"],
-		{"Old": "7", "Box": "50"}, start={"INBOX": "1", "Box": "7"}, local={"Box": "50 7"}),
+		# Until the server has renamed it there are two of that name here, each with a folder of its own.
+		{"Old": "7", "Box": "50"}, start={"INBOX": "1", "Box": "7"}, local=False),
 	S("emptied, then deleted", ["move Box {7},{8} INBOX", "delete Box"],
 		{"INBOX": "1 7 8:\\Seen", "Box": None}, start={"INBOX": "1", "Box": "7 8:\\Seen"}, local={"INBOX": "1 7 8:\\Seen", "Box": ""},
 		gone=["Box"]),

@@ -54,7 +54,7 @@ static const struct {
 	{ "giving numbers", "queue.rewritten", do_number, NULL, "1a 2b 3x", "1a 2b 3x" },
 	{ "giving numbers", "queue.replaced", do_number, NULL, "1a 2b 3x", "1a 2b 3x" },
 	{ "a body", "queue.body-written", do_body, NULL, "1a 2b", "1a 2b" },
-	{ "a body", "queue.body-durable", do_body, NULL, "1a 2b", "1a 2b" },
+	{ "a body", "queue.body-named", do_body, NULL, "1a 2b", "1a 2b" },
 };
 
 static bool want_nothing(void *arg, const char *hex)
