@@ -6,7 +6,7 @@
 #include "sync/private.h"
 
 /* They go into one line to the server, which has at most 8,000 octets (C6). */
-#define FLAGS_OCTETS 4000
+#define FLAGS_OCTETS 2000
 
 void fold_refuse(struct sync *s, uint64_t number, uint32_t verb, enum store_action_state state,
 	const char *reason)
@@ -161,7 +161,7 @@ static const char *take_messages(struct sync *s, const struct queue_action *line
 	return NULL;
 }
 
-/* A deletion that the user made follows his policy (M7). What is in the trash already goes for good. */
+/* A deletion that the user made follows his policy (M7): EXPUNGE may take a label only (Q9). What is in the trash already goes for good. */
 static const char *delete_by_policy(struct sync *s, struct store_action *a)
 {
 	const struct conf_account *account = s->account;
@@ -286,6 +286,7 @@ static const char *take_box(struct sync *s, const struct queue_action *line, str
 	const struct box *box)
 {
 	if (line->verb == QUEUE_DELETE) {
+		/* Some servers would do it (Q78). */
 		if (strcmp(box->rec.name, "INBOX") == 0)
 			return "INBOX cannot be deleted";
 		/* What the user saw (R12). */

@@ -45,6 +45,7 @@ bool push_answered(struct push *p, const struct imap_resp *tagged)
 {
 	struct sync *s = p->sync;
 	enum throttle_verdict verdict = THROTTLE_GO_ON;
+	/* Of a message that is sent, these say that there is no room for it (Q4), or that it is too large (Q5). */
 	bool about_mail = tagged->cond.code == IMAP_OVERQUOTA || tagged->cond.code == IMAP_LIMIT ||
 			  tagged->cond.code == IMAP_TOOBIG;
 
@@ -401,8 +402,29 @@ static bool gather(struct push *p)
 
 /* Its life */
 
+void *push_ask(struct push *p, size_t size)
+{
+	struct push_ask *ask = mem_new(size);
+
+	uids_init(&ask->uids);
+	ask->next = p->asks;
+	return p->asks = ask;
+}
+
+static void clear_asks(struct push *p)
+{
+	struct push_ask *ask;
+
+	while ((ask = p->asks)) {
+		p->asks = ask->next;
+		uids_release(&ask->uids);
+		free(ask);
+	}
+}
+
 static void clear_works(struct push *p)
 {
+	clear_asks(p);
 	for (size_t i = 0; i < p->count; i++) {
 		free(p->works[i].reason);
 		mail_flags_release(&p->works[i].add);

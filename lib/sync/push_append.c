@@ -5,7 +5,7 @@
  * bounded number of octets. What is refused together is tried again one by one, but only after a look at what has
  * come, so that one bad message does not hold back the others and none is there twice.
  *
- * A message's UID comes from APPENDUID; else a look above the old UIDNEXT finds it (push_look.c); else the next
+ * A message's UID comes from APPENDUID; else (Q71, Q72) a look above the old UIDNEXT finds it (push_look.c); else the next
  * pull recognizes it. Flags that a server has lost on the way are stored once more (Q8, Q22). */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@
 #define BATCH_UPLOAD_OCTETS (8u << 20)
 #define COMMAND_OCTETS (1u << 20)
 #define COMMAND_MESSAGES 200
-#define COMMAND_LINE 6000
+#define COMMAND_LINE 4000 /* without the last one, and without "{22+}" */
 
 static bool joins(struct push *p, const struct store_action *a)
 {
@@ -155,6 +155,7 @@ static void recv_intent(struct push *p)
 
 /* One command: these works, in this order. */
 struct append_ask {
+	struct push_ask base;
 	struct push *push;
 	size_t first, last; /* of the works that have its number */
 	unsigned number;
@@ -221,7 +222,6 @@ static void on_appended(void *arg, const struct imap_resp *tagged)
 		take_uids(ask->push, ask, tagged);
 	else if (means)
 		take_refusal(ask->push, ask, tagged);
-	free(ask);
 }
 
 static void add_message(struct push *p, struct imap_cmd *cmd, const struct work *w, const struct upload *u)
@@ -253,7 +253,7 @@ static bool fits(struct push *p, const struct imap_cmd *cmd, uint64_t octets, si
 
 static struct imap_cmd *begin_command(struct push *p, struct append_ask **out, size_t first)
 {
-	struct append_ask *ask = mem_new(sizeof *ask);
+	struct append_ask *ask = push_ask(p, sizeof *ask);
 	struct imap_cmd *cmd = push_command_to(p, IMAP_CMD_PLAIN, on_appended, ask);
 
 	ask->push = p;

@@ -123,8 +123,8 @@ static void recv_intent(struct push *p)
 /* copy */
 
 struct copy_ask {
+	struct push_ask base;
 	struct push *push;
-	struct uids uids;
 };
 
 static struct work *work_of(struct push *p, uint32_t uid)
@@ -148,7 +148,7 @@ static bool is_usable(const struct copy_ask *ask, uint64_t validity, const struc
 	if (to->rec.uidvalidity && to->rec.uidvalidity != validity)
 		return false;
 	for (size_t i = 0; i < from->count; i++)
-		if (!uids_has(&ask->uids, from->uids[i]))
+		if (!uids_has(&ask->base.uids, from->uids[i]))
 			return false;
 	return true;
 }
@@ -180,11 +180,11 @@ static bool take_copyuid(struct copy_ask *ask, uint64_t validity, const struct i
 static void take_refusal(struct copy_ask *ask, const struct imap_resp *tagged)
 {
 	struct push *p = ask->push;
-	bool several = uids_count(&ask->uids) > 1;
+	bool several = uids_count(&ask->base.uids) > 1;
 
 	if (tagged->cond.code == IMAP_TRYCREATE || tagged->cond.code == IMAP_NONEXISTENT)
 		p->missing = true;
-	for (uint32_t uid = uids_next(&ask->uids, 1); uid; uid = uids_next(&ask->uids, uid + 1)) {
+	for (uint32_t uid = uids_next(&ask->base.uids, 1); uid; uid = uids_next(&ask->base.uids, uid + 1)) {
 		struct work *w = work_of(p, uid);
 		if (!w || w->outcome != WORK_OPEN)
 			continue;
@@ -201,7 +201,7 @@ static void take_ok(struct copy_ask *ask, bool told)
 {
 	struct push *p = ask->push;
 
-	for (uint32_t uid = uids_next(&ask->uids, 1); uid; uid = uids_next(&ask->uids, uid + 1)) {
+	for (uint32_t uid = uids_next(&ask->base.uids, 1); uid; uid = uids_next(&ask->base.uids, uid + 1)) {
 		struct work *w = work_of(p, uid);
 		if (!w || w->outcome != WORK_OPEN)
 			continue;
@@ -238,8 +238,6 @@ static void on_copied(void *arg, const struct imap_resp *tagged)
 		take_refusal(ask, tagged);
 	imap_uid_list_release(&from);
 	imap_uid_list_release(&to);
-	uids_release(&ask->uids);
-	free(ask);
 }
 
 static void send_copy_of(struct push *p, const struct uids *set)
@@ -250,13 +248,12 @@ static void send_copy_of(struct push *p, const struct uids *set)
 
 	buf_init(&text, 0);
 	while (from != 0) {
-		struct copy_ask *ask = mem_new(sizeof *ask);
+		struct copy_ask *ask = push_ask(p, sizeof *ask);
 		struct imap_cmd *cmd = push_command_to(p, IMAP_CMD_CHANGE, on_copied, ask);
 		buf_clear(&text);
 		from = throttle_print_set(p->sync, set, from, p->to->rec.wire, &text);
 		ask->push = p;
-		uids_init(&ask->uids);
-		uids_parse(&ask->uids, buf_slice(&text), text.len);
+		uids_parse(&ask->base.uids, buf_slice(&text), text.len);
 		imap_cmd_utf8(cmd, imap_utf8(p->link->imap));
 		imap_cmd_add(cmd, "UID %s %s ", verb, buf_str(&text));
 		imap_cmd_add_string(cmd, slice_of(p->to->rec.wire), true);
@@ -330,7 +327,7 @@ static void recv_copy(struct push *p)
 	}
 	if (is_move_broken(p))
 		p->no_move = true;
-	/* Only what is still there is tried again, after a new look at it. */
+	/* Only what is still there is tried again, after a new look at it: some of so many may have gone (Q36). */
 	if (again)
 		push_go(p, "select");
 }

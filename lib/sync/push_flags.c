@@ -38,12 +38,11 @@ static void carry(struct mail_flags *to, const struct mail_flags *earlier, const
 			mail_flags_add(to, slice_of(earlier->keywords[i]));
 }
 
-/* The last work on a message carries what the earlier ones ask for. */
-static void merge(struct push *p)
+void push_merge_flags(struct work *works, size_t count)
 {
-	for (size_t i = 0; i < p->count; i++) {
-		struct work *w = &p->works[i], *later = w + 1;
-		if (i + 1 == p->count || w->message != later->message || w->outcome != WORK_OPEN ||
+	for (size_t i = 0; i + 1 < count; i++) {
+		struct work *w = &works[i], *later = w + 1;
+		if (w->message != later->message || w->outcome != WORK_OPEN ||
 			later->outcome != WORK_OPEN)
 			continue;
 		w->carried = true;
@@ -55,7 +54,7 @@ static void merge(struct push *p)
 static void recv_sort(struct push *p)
 {
 	qsort(p->works, p->count, sizeof *p->works, by_place);
-	merge(p);
+	push_merge_flags(p->works, p->count);
 	p->group = p->group_end = 0;
 	p->ahead = NULL;
 }
@@ -183,9 +182,9 @@ static void recv_select(struct push *p)
 
 /* One set: messages whose flags change alike. */
 struct store_ask {
+	struct push_ask base;
 	struct push *push;
 	bool conditional;
-	struct uids uids;
 };
 
 static bool has_any(const struct mail_flags *f)
@@ -219,7 +218,7 @@ static void on_stored(void *arg, const struct imap_resp *tagged)
 		goto out;
 	if (ask->conditional && imap_modified(tagged, &modified))
 		ok = true; /* MODIFIED may stand in a NO (R15) */
-	for (uint32_t uid = uids_next(&ask->uids, 1); uid; uid = uids_next(&ask->uids, uid + 1)) {
+	for (uint32_t uid = uids_next(&ask->base.uids, 1); uid; uid = uids_next(&ask->base.uids, uid + 1)) {
 		struct work *w = work_of(p, uid);
 		if (!w || w->outcome != WORK_OPEN)
 			continue;
@@ -231,7 +230,7 @@ static void on_stored(void *arg, const struct imap_resp *tagged)
 		}
 		if (ok)
 			continue;
-		if (uids_count(&ask->uids) > 1)
+		if (uids_count(&ask->base.uids) > 1)
 			w->alone = true;
 		else
 			push_fail_work(w, "%.*s", (int)(tagged->cond.text.len < 300 ? tagged->cond.text.len : 300),
@@ -239,8 +238,6 @@ static void on_stored(void *arg, const struct imap_resp *tagged)
 	}
 out:
 	uids_release(&modified);
-	uids_release(&ask->uids);
-	free(ask);
 }
 
 static void send_store(struct push *p, const struct mail_flags *flags, bool adds, bool conditional,
@@ -258,14 +255,13 @@ static void send_store(struct push *p, const struct mail_flags *flags, bool adds
 			(unsigned long long)p->stay->visit.box->rec.highestmodseq);
 	buf_addf(&tail, "%cFLAGS.SILENT (%s)", adds ? '+' : '-', buf_str(&names));
 	while (from != 0) {
-		struct store_ask *ask = mem_new(sizeof *ask);
+		struct store_ask *ask = push_ask(p, sizeof *ask);
 		struct imap_cmd *cmd = push_command_to(p, IMAP_CMD_CHANGE, on_stored, ask);
 		buf_clear(&text);
 		from = throttle_print_set(p->sync, set, from, buf_str(&tail), &text);
 		ask->push = p;
 		ask->conditional = conditional;
-		uids_init(&ask->uids);
-		uids_parse(&ask->uids, buf_slice(&text), text.len);
+		uids_parse(&ask->base.uids, buf_slice(&text), text.len);
 		imap_cmd_add(cmd, "UID STORE %s %s", buf_str(&text), buf_str(&tail));
 		push_send(p, cmd);
 	}

@@ -2,7 +2,8 @@
  * the server does not tell (R5, R6).
  *
  * All that is ours lies above the UIDNEXT that was noted before. A look asks for the descriptors from there
- * on, with their Message-IDs, after a NOOP. A message that another action of ours made is left out (STORE_OURS).
+ * on, with their Message-IDs, after a NOOP (Q27); it asks for no SEARCH (Q26, Q46, Q57, Q80). A message that
+ * another action of ours made is left out (STORE_OURS).
  * What is left is compared:
  *
  * - the same Message-ID and the same date is the same message (a server may rewrite it);
@@ -78,49 +79,54 @@ static const uint8_t *hash_of(const struct push *p, uint32_t uid)
 	return NULL;
 }
 
-enum likeness { OTHER, SAME, PERHAPS };
-
 /* Nothing but the size is the same, or there is no Message-ID to tell: the bodies do. `same_id`: both have the
  * same, or none. */
-static bool needs_body(const struct push *p, const struct store_message *m, const struct push_seen *seen, bool known,
-	bool same_id)
+static bool needs_body(const struct store_message *m, const struct push_seen *seen, bool known, bool same_id)
 {
 	bool date = (seen->items & IMAP_HAS_DATE) && seen->date == m->date;
 
-	return m->body && same_id && (!known || !date) && (seen->items & IMAP_HAS_SIZE) && seen->size == m->size &&
-	       p->kind == &push_look;
+	return m->body && same_id && (!known || !date) && (seen->items & IMAP_HAS_SIZE) && seen->size == m->size;
 }
 
-static bool is_same_id(const struct push_seen *seen, bool known, const uint8_t id[16])
+static bool is_same_id(const struct push_seen *seen, const uint8_t *id)
 {
 	bool theirs = seen->has_id && has_id(seen->message_id);
 
-	return known == theirs && (!known || memcmp(id, seen->message_id, 16) == 0);
+	return (id != NULL) == theirs && (!id || memcmp(id, seen->message_id, 16) == 0);
 }
 
-static enum likeness compare(struct push *p, const struct store_message *m, const struct push_seen *seen)
+enum push_likeness push_compare(const struct store_message *m, const uint8_t *id, const uint8_t *hash,
+	const struct push_seen *seen, const uint8_t *seen_hash, bool bodies)
 {
 	bool size = (seen->items & IMAP_HAS_SIZE) && seen->size == m->size;
 	bool date = (seen->items & IMAP_HAS_DATE) && seen->date == m->date;
-	struct store_body_info info;
-	const uint8_t *hash = hash_of(p, seen->uid);
-	uint8_t id[16];
-	bool known = match_known_id(p->sync, m, id), same_id = is_same_id(seen, known, id);
+	bool same_id = is_same_id(seen, id);
 
-	if (!known && !m->body)
-		return size && date ? SAME : OTHER; /* a copy of what the server has; its descriptor is all we know */
+	if (!id && !m->body)
+		return size && date ? PUSH_SAME : PUSH_OTHER; /* a copy of what the server has; its descriptor is all we know */
 	if (!same_id)
-		return size && date ? PERHAPS : OTHER; /* rewritten (Q38, Q73)? */
-	if (needs_body(p, m, seen, known, same_id)) {
-		if (!hash || !store_body_info(p->sync->store, m->body, &info))
-			return PERHAPS;
-		if (memcmp(hash, info.hash, MAIL_HASH_SIZE) == 0)
-			return SAME;
-		return known ? PERHAPS : OTHER;
+		return size && date ? PUSH_PERHAPS : PUSH_OTHER; /* rewritten (Q38, Q73, Q77)? */
+	if (bodies && needs_body(m, seen, id != NULL, same_id)) {
+		if (!hash || !seen_hash)
+			return PUSH_PERHAPS;
+		if (memcmp(hash, seen_hash, MAIL_HASH_SIZE) == 0)
+			return PUSH_SAME;
+		return id ? PUSH_PERHAPS : PUSH_OTHER;
 	}
-	if (known)
-		return size || date ? SAME : PERHAPS;
-	return !size ? OTHER : date ? SAME : PERHAPS;
+	if (id)
+		return size || date ? PUSH_SAME : PUSH_PERHAPS;
+	return !size ? PUSH_OTHER : date ? PUSH_SAME : PUSH_PERHAPS;
+}
+
+static enum push_likeness compare(struct push *p, const struct store_message *m, const struct push_seen *seen)
+{
+	struct store_body_info info;
+	const uint8_t *seen_hash = hash_of(p, seen->uid);
+	uint8_t id[16];
+	bool known = match_known_id(p->sync, m, id);
+	bool body = m->body && seen_hash && store_body_info(p->sync->store, m->body, &info);
+
+	return push_compare(m, known ? id : NULL, body ? info.hash : NULL, seen, seen_hash, p->kind == &push_look);
 }
 
 /* Reading bodies */
@@ -182,7 +188,7 @@ static void find_bodies(struct push *p, enum work_outcome which, struct uids *se
 		bool known = match_known_id(p->sync, &m, id);
 		for (size_t k = 0; k < p->stay->seen_count; k++) {
 			const struct push_seen *seen = &p->stay->seen[k];
-			if (is_candidate(p, seen) && needs_body(p, &m, seen, known, is_same_id(seen, known, id)))
+			if (is_candidate(p, seen) && needs_body(&m, seen, known, is_same_id(seen, known ? id : NULL)))
 				uids_add(set, seen->uid);
 		}
 	}
@@ -231,14 +237,14 @@ static void match_one(struct push *p, struct work *w, enum work_outcome which, b
 		goto out;
 	for (size_t i = 0; i < p->stay->seen_count && w->new_uid == 0; i++) {
 		const struct push_seen *seen = &p->stay->seen[i];
-		enum likeness like;
+		enum push_likeness like;
 		if (!is_candidate(p, seen) || is_taken(p, seen->uid) ||
 			(alike && !mail_flags_equal(&seen->flags, &m.flags)))
 			continue;
 		like = compare(p, &m, seen);
-		if (like == PERHAPS && which == WORK_OPEN)
+		if (like == PUSH_PERHAPS && which == WORK_OPEN)
 			w->suspect = true;
-		if (like != SAME)
+		if (like != PUSH_SAME)
 			continue;
 		w->new_uid = seen->uid;
 		w->suspect = false;
@@ -263,7 +269,7 @@ static void drop_ambiguous(struct push *p)
 			continue;
 		for (size_t k = 0; k < p->stay->seen_count && !more; k++) {
 			const struct push_seen *seen = &p->stay->seen[k];
-			more = is_candidate(p, seen) && !is_taken(p, seen->uid) && compare(p, &m, seen) == SAME;
+			more = is_candidate(p, seen) && !is_taken(p, seen->uid) && compare(p, &m, seen) == PUSH_SAME;
 		}
 		if (more)
 			w->new_uid = 0;

@@ -96,8 +96,15 @@ struct push_kind {
 };
 extern const struct push_kind push_flags, push_append, push_copy, push_expunge, push_box, push_look;
 
+/* What a command was about, first in a struct of its kind. Lives as long as the batch, since an answer may never come. */
+struct push_ask {
+	struct push_ask *next;
+	struct uids uids;
+};
+
 struct push {
 	struct sync *sync;
+	struct push_ask *asks;
 	struct link *link;
 	enum { PUSH_GATHERING, PUSH_WORKING, PUSH_PAUSING, PUSH_OVER } state;
 	uint64_t after;    /* actions up to it have had their turn in this run */
@@ -159,6 +166,7 @@ struct imap_cmd *push_command_to(struct push *p, enum imap_cmd_kind kind,
 /* False: the server was too busy, and the answer says nothing of what was asked for; the batch begins anew. */
 bool push_answered(struct push *p, const struct imap_resp *tagged);
 void push_send(struct push *p, struct imap_cmd *cmd);
+void *push_ask(struct push *p, size_t size); /* zeroed, its set empty */
 void push_fail_work(struct work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void push_fail_open(struct push *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Of those still open; `sent` of them only where it is true. */
@@ -199,7 +207,13 @@ void push_verify_judge(struct push *p);
 bool push_flags_due(struct push *p);
 void push_flags_send(struct push *p);
 
-/* push_flags.c: leaves of *flags what the server keeps there. True: all. */
+/* R16: UIDs used again for other mail. A date or a size alone may differ, where a server lies about one (Q24). */
+bool push_is_other(const struct store_message *m, const struct push_seen *seen);
+
+/* push_flags.c: in works sorted by message and action the last one of a message carries what the earlier ones ask
+ * for: of each flag the last word (R14). */
+void push_merge_flags(struct work *works, size_t count);
+/* Leaves of *flags what the server keeps there. True: all. */
 bool push_keep_permanent(const struct stay *t, struct mail_flags *flags);
 
 /* push_remove.c: rows that remove from p->box what is WORK_COPIED, or in a batch of expunges WORK_OPEN. */
@@ -250,6 +264,11 @@ void push_box_made(struct push *p, struct box *box);
 void push_look_send(struct push *p);
 /* What of the works with that outcome is there? Those get their UID, and are WORK_DONE. */
 void push_look_match(struct push *p, enum work_outcome which);
+/* Is what was seen ours? `id`: of our Message-ID, NULL where it has none; `hash` and `seen_hash`: of the bodies, NULL where
+ * not known; `bodies`: where they matter they are read. PERHAPS: only the user can tell. */
+enum push_likeness { PUSH_OTHER, PUSH_SAME, PUSH_PERHAPS };
+enum push_likeness push_compare(const struct store_message *m, const uint8_t *id, const uint8_t *hash,
+	const struct push_seen *seen, const uint8_t *seen_hash, bool bodies);
 struct sink *push_look_sink(struct push *p, uint32_t uid); /* for a body that is compared; NULL */
 
 /* push_agree.c */

@@ -4,6 +4,8 @@
  * STORE \Deleted, then UID EXPUNGE, which removes what is named and nothing else. It may be sent twice. What is
  * gone is known from VANISHED, from as many EXPUNGEs, or by a question.
  *
+ * Where UIDPLUS is claimed and UID EXPUNGE refused (Q72) it has failed; EXPUNGE is not tried.
+ *
  * Without UIDPLUS there is only EXPUNGE, which removes whatever is marked. So (RFC 4549 section 4.2.4) the
  * others that are marked are found and noted, durably; the mark is taken off them; ours are marked; a second look
  * must show ours alone; EXPUNGE; and the others get their marks back. If the run is interrupted anywhere, the next

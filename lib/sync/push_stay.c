@@ -86,6 +86,7 @@ static void take_cond(struct stay *t, const struct imap_resp *r)
 	}
 }
 
+/* Those that come in spite of .SILENT (Q6) do no harm: the last one of a message counts. */
 static void take_fetch(struct stay *t, const struct imap_resp *r)
 {
 	struct push_seen *seen;
@@ -288,8 +289,7 @@ void push_send_check(struct push *p, const struct uids *set)
 					       : "(UID FLAGS INTERNALDATE RFC822.SIZE)");
 }
 
-/* R16: UIDs used again for other mail. A date or a size alone may differ, where a server lies about one. */
-static bool is_other(const struct store_message *m, const struct push_seen *seen)
+bool push_is_other(const struct store_message *m, const struct push_seen *seen)
 {
 	const uint32_t both = IMAP_HAS_DATE | IMAP_HAS_SIZE;
 
@@ -322,7 +322,7 @@ void push_judge_check(struct push *p, size_t from, size_t to)
 			continue;
 		if (!seen) {
 			w->outcome = WORK_GONE;
-		} else if (store_message_get(p->sync->store, w->message, &m) && is_other(&m, seen)) {
+		} else if (store_message_get(p->sync->store, w->message, &m) && push_is_other(&m, seen)) {
 			w->suspect = true;
 			push_fail_work(w, "UID %lu is another message now", (unsigned long)w->uid);
 			t->visit.box->rec.state |= STORE_MAILBOX_SUSPECT;
