@@ -466,11 +466,13 @@ bool match_some(struct box *box, unsigned *limit);
 /* show.c: what the Maildir should hold of a message (sync.h has the rest). */
 /* In a transaction: the record's shown part follows, with projections; *m is not put. */
 void show_update(struct sync *s, struct store_message *m);
-/* What is shown already: as wanted, without a look at what is pending where there is a file. */
-void show_now(struct store *store, const struct store_message *m, struct shown *w);
+/* What is wanted with the pending actions below `end` applied. */
+void show_before(struct store *store, const struct store_message *m, uint64_t end, struct shown *w);
+/* How a new action of that number finds the message; an edited one has others behind it. */
+void show_until(struct store *store, const struct store_message *m, uint64_t action, struct shown *w);
 /* What an action does to flags. */
 void show_flags(struct mail_flags *flags, const struct store_action *a);
-/* show_update after one more action, the last one so far, without a look at the earlier ones. */
+/* show_update after one more action; where it is the last one so far, without a look at the earlier ones. */
 void show_added(struct sync *s, struct store_message *m, const struct store_action *a);
 /* show_update for a message of the store, which is put. */
 void show_number(struct sync *s, uint64_t number);

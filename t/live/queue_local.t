@@ -255,3 +255,39 @@ k.add("expunge", "INBOX", "m4")
 k.account.syncs("store lost: a new action")
 is_(sorted(server_messages(k.c, "INBOX")), [1, 2, 3, 5, 6, 7], "store lost: that is done")
 
+# An action that is edited keeps its place in the order, also in what is shown.
+
+def edit(k, script):
+	env = {name: value for name, value in os.environ.items() if name != "VISUAL"}
+	return k.account.run("queue", "edit", "work", env={**env, "EDITOR": "sed -i " + script})
+
+
+SEEN_TOO = "'s/add=.*Flagged/& \\\\Seen/'"
+k = Case()
+k.add("flag", "INBOX", "1", "+\\Flagged")
+k.add("flag", "INBOX", "1", "-\\Flagged")
+is_(edit(k, SEEN_TOO).returncode, 0, "edited before a flag")
+is_([file_letters(p) for p in k.account.files()], ["S"], "edited before a flag: the file shows both")
+for then, shown in (["move", "INBOX", "1", "A"], ["FS"]), (["expunge", "INBOX", "1"], []):
+	k = Case()
+	k.add("flag", "INBOX", "1", "+\\Flagged")
+	k.add(*then)
+	run = edit(k, SEEN_TOO)
+	is_((run.returncode, run.stderr), (0, ""), "edited before a %s" % then[0])
+	is_([file_letters(p) for p in k.account.files()], shown, "edited before a %s: what is shown" % then[0])
+	k.account.syncs("edited before a %s: sync" % then[0])
+	is_([m.flags for m in server_messages(k.c, "A").values()], [{"\\Flagged", "\\Seen"}][:len(shown)],
+		"edited before a %s: it is done in that order" % then[0])
+
+# check knows where a pending move shows a file.
+
+k = Case(2)
+k.add("move", "INBOX", "1", "A")
+for path in k.account.files():
+	os.unlink(path)
+run = k.account.run("check", "work")
+like(run.stdout, r"missing: %s/A/new/.*(.*\n)*.*missing: %s/INBOX/new/" % (k.account.maildir, k.account.maildir),
+	"check: both paths")
+k.account.run("check", "work", "--repair")
+is_(k.account.run("check", "work").returncode, 0, "check: written again")
+
