@@ -347,7 +347,7 @@ bool fold(struct sync *s)
 		if (!batch_begin(s))
 			return false;
 		rc = take_lines(s, &r);
-		if (!batch_end(s))
+		if (!batch_end_whole(s))
 			return false;
 		point("fold.committed");
 	}

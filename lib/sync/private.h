@@ -529,6 +529,9 @@ const char *fold_append(struct sync *s, const struct queue_action *line, struct 
  * projections put since are made after its commit. False: it failed, and the run with it. */
 bool batch_begin(struct sync *s);
 bool batch_end(struct sync *s);
+/* The same, but nothing is written where the run has failed within it: a file that should be shown could not be
+ * written (a full disk), and nobody would look for it again. What was agreed with the server is found out anew. */
+bool batch_end_whole(struct sync *s);
 bool batch_is_due(const struct sync *s);
 void batch_commit(struct sync *s);
 bool batch_is_empty(const struct sync *s);

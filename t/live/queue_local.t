@@ -291,3 +291,63 @@ like(run.stdout, r"missing: %s/A/new/.*(.*\n)*.*missing: %s/INBOX/new/" % (k.acc
 k.account.run("check", "work", "--repair")
 is_(k.account.run("check", "work").returncode, 0, "check: written again")
 
+# No room for a file that is to be shown: nothing is taken up, and it is when there is room again.
+
+def no_room(k, act):
+	"""What act() answers while no file can be made in any tmp."""
+	tmps = [at for at, _, _ in os.walk(k.account.maildir) if at.endswith("/tmp")]
+	for tmp in tmps:
+		os.rmdir(tmp)
+		write(tmp, "")
+	try:
+		return act()
+	finally:
+		for tmp in tmps:
+			os.unlink(tmp)
+			os.mkdir(tmp)
+
+
+k = Case(2)
+k.add("expunge", "INBOX", "1")
+run = no_room(k, lambda: k.queue("drop", "work", "1"))
+like(run.stderr, "accepted, but it does not show yet", "no room: an expunge is dropped")
+k.account.syncs("no room: a sync with room")
+same(k.account, k.c, "no room: the message is shown again")
+is_(len(k.bodies("INBOX")), 2, "no room: and is there")
+
+# A mailbox is removed here, because the server has: what waits to be moved out of it is uploaded all the same.
+
+for verb in "move", "copy":
+	k = Case(1, on_message_gone="upload", on_removed_mailbox="remove")
+	k.c.append("A", mail(77))
+	k.account.syncs("removed: a sync")
+	k.add(verb, "A", "1", "INBOX")
+	body = k.bodies("A")
+	k.c.examine("INBOX")
+	k.c.delete("A")
+	k.account.sync("--pull")
+	k.account.sync("--pull")
+	ok("A" not in k.account.mailboxes(), "removed: it is gone here")
+	k.account.syncs("removed: sync")
+	ok(set(body) <= set(k.bodies("INBOX")), "removed: a %s out of it is done" % verb)
+	same(k.account, k.c, "removed: both sides are equal")
+
+# Killed while lines are taken up.
+
+k = Case(3)
+write(k.account.dir + "/letter", "Subject: a letter\n\ntext\n")
+text = "append A %s/letter\nmove INBOX 1 B\ncopy INBOX 2 A\nflag INBOX 3 '+\\Seen'\nexpunge B m1\n"
+path = WORK + "/points"
+k.account.run("queue", "add", "work", "-", input=text % k.account.dir, env={**os.environ, "MAILTIDE_POINTS": path})
+for point in read(path).decode().split():
+	k = Case(3)
+	write(k.account.dir + "/letter", "Subject: a letter\n\ntext\n")
+	run = k.account.run("queue", "add", "work", "-", input=text % k.account.dir, env={**os.environ, "MAILTIDE_POINT": point})
+	accepted = "append" in k.lines()
+	k.account.syncs("killed at %s: sync" % point)
+	found = differences(k.account, k.c)
+	check = k.account.run("check", "work")
+	got = [len(k.bodies(name)) for name in ("INBOX", "A", "B")]
+	ok(not found and not check.stdout and not k.lines() and got == ([2, 2, 0] if accepted else [3, 0, 0]),
+		"killed at %s: all or nothing" % point, run.returncode, found, check.stdout, k.lines(), got)
+
