@@ -410,6 +410,10 @@ static void part_of_gone(struct sync *s, struct store_message *m, const struct s
 			show_flags(&m->flags, a); /* what is uploaded for a later move has it */
 		return;
 	}
+	if (p->state & STORE_PART_COPIED) { /* a move: this was what was left of it */
+		store_part_delete(s->store, a->number, m->number);
+		return;
+	}
 	if (policy == CONF_GONE_ABORT) {
 		settle_fail_part(s, a->number, m->number, 0, "the message is gone from the server");
 		return;
@@ -482,7 +486,8 @@ bool settle_gone(struct sync *s, struct store_message *m)
 		if (!store_action_get(s->store, action, &a) ||
 			!store_part_get(s->store, action, m->number, &p))
 			continue;
-		if (kept) /* later ones go on with what is uploaded */
+		/* Later ones go on with what is uploaded. What may be done is the user's to decide. */
+		if (kept || a.state == STORE_ACTION_UNKNOWN)
 			continue;
 		part_of_gone(s, m, &a, &p, &keep);
 		settle_over(s, action);

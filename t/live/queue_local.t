@@ -351,3 +351,15 @@ for point in read(path).decode().split():
 	ok(not found and not check.stdout and not k.lines() and got == ([2, 2, 0] if accepted else [3, 0, 0]),
 		"killed at %s: all or nothing" % point, run.returncode, found, check.stdout, k.lines(), got)
 
+# What may have been done or not is the user's to decide, also when the message is gone.
+
+k = Case(2)
+k.add("move", "INBOX", "1", "A")
+subprocess.run([BIN + "/store_set", k.account.state, "action", "1", "unknown", "cut"], check=True)
+k.at_server("INBOX", 1)
+is_(k.account.sync().returncode, 0, "unknown: the message is gone")
+like(k.lines(), r"^1\tunknown\t.*\tcut\n$", "unknown: the action is not")
+k.queue("retry", "work")
+like(k.account.sync().stderr, "message m1 is gone from the server, and left out", "unknown: tried again")
+is_(k.lines(), "", "unknown: and over")
+
