@@ -396,8 +396,10 @@ int sync_fold(const struct conf_account *account, const char *command,
 		rc = -1;
 	} else if (rc == 0) {
 		fold_compact(s);
-		if (s->made_count > 0 && batch_begin(s))
+		if ((s->made_count > 0 || settle_has_unmade(s)) && batch_begin(s)) {
+			settle_unmade(s);
 			batch_end(s);
+		}
 	}
 	sync_free_local(s);
 	return rc;

@@ -487,8 +487,10 @@ void settle_fail_part(struct sync *s, uint64_t action, uint64_t message, uint64_
 /* The whole action. */
 void settle_fail(struct sync *s, uint64_t action, uint64_t blocked_by, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* Later actions of a mailbox that was not made. */
-void settle_fail_mailbox(struct sync *s, uint32_t mailbox, uint64_t action);
+/* Mailboxes that no action will make any more: forgotten, or gone from the server as they were before. When all
+ * projections are made: their files have gone. */
+bool settle_has_unmade(struct sync *s);
+void settle_unmade(struct sync *s);
 /* R10: done or not, nobody can tell. */
 void settle_unknown(struct sync *s, uint64_t action, const char *reason);
 void settle_drop(struct sync *s, uint64_t action);
