@@ -58,7 +58,7 @@ class Case:
 		return sorted(m.sha256 for m in server_messages(self.c, mailbox).values())
 
 
-# BEGIN
+
 # Hidden and shown again, several times in one transaction, and killed after each projection: no file is lost, none
 # is left behind.
 
@@ -390,3 +390,4 @@ k.account.syncs("unmade: sync")
 same(k.account, k.c, "unmade: both sides are equal", gone=["B"])
 is_(k.account.run("check", "work").returncode, 0, "unmade: check")
 
+done_testing()
