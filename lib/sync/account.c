@@ -344,6 +344,7 @@ static void last_commit(struct sync *s)
 
 	if (s->options.dry_run || store_begin(s->store, &err) < 0)
 		return;
+	settle_unmade(s);
 	boxes_put(s);
 	batch_strike(s);
 	throttle_succeeded(s);

@@ -301,6 +301,15 @@ bool batch_begin(struct sync *s)
 	return true;
 }
 
+bool batch_end_whole(struct sync *s)
+{
+	if (!s->failed)
+		return batch_end(s);
+	store_abort(s->store);
+	free_projections(s);
+	return false;
+}
+
 bool batch_end(struct sync *s)
 {
 	boxes_put(s);

@@ -100,34 +100,44 @@ static void check_entry(struct check *c, const struct store_message *m,
 	buf_release(&path);
 }
 
-static int check_message(struct check *c, const struct store_message *m, struct err *err)
+/* Where its file should be; letters: room for them. */
+static struct maildir_name shown_name(const struct store_message *m, const char *folder, char letters[8])
 {
-	const struct maildir_entry *e;
+	mail_flags_letters(m->shown.system, letters);
+	return (struct maildir_name){ folder, m->base, letters, m->state & STORE_SHOWN_NEW, false };
+}
+
+static int write_missing(struct check *c, const struct store_message *m, const char *folder, struct err *err)
+{
 	struct maildir_name name;
 	struct buf path;
 	char letters[8];
 	int rc = 0;
 
-	if (!(m->state & STORE_SHOWN))
-		return 0;
-	e = maildir_scan_find(&c->scan, m->base);
-	if (e) {
-		check_entry(c, m, e);
-		return 0;
-	}
-	mail_flags_letters(m->shown.system, letters);
-	name = (struct maildir_name){ c->box.folder, m->base, letters, m->state & STORE_SHOWN_NEW,
-		false };
-	buf_init(&path, 0);
-	maildir_path(&name, &path);
 	if (c->repair && m->body)
-		rc = project_rewrite(c->s.store, c->s.maildir, m, c->box.folder, err);
+		rc = project_rewrite(c->s.store, c->s.maildir, m, folder, err);
 	else if (c->repair)
 		note(m->number, &c->lost, &c->lost_count, &c->lost_size);
+	buf_init(&path, 0);
+	name = shown_name(m, folder, letters);
+	maildir_path(&name, &path);
 	if (rc == 0)
 		differ(c, m->body ? "missing" : "stand-in missing", buf_str(&path), c->repair);
 	buf_release(&path);
 	return rc;
+}
+
+static int check_message(struct check *c, const struct store_message *m, struct err *err)
+{
+	const struct maildir_entry *e;
+
+	if (!(m->state & STORE_SHOWN))
+		return 0;
+	e = maildir_scan_find(&c->scan, m->base);
+	if (!e)
+		return write_missing(c, m, c->box.folder, err);
+	check_entry(c, m, e);
+	return 0;
 }
 
 /* A pending move has taken its file to another folder. Files that are there are looked at with that folder
@@ -136,17 +146,19 @@ static int check_moved(struct check *c, const struct store_message *m, struct er
 {
 	struct maildir_scan scan = { 0 };
 	struct store_mailbox box = { 0 };
-	bool missing;
+	struct maildir_name name;
+	struct maildir_stat st;
+	char letters[8];
 	int rc = 0;
 
 	if (!(m->state & STORE_SHOWN) || !store_mailbox_get(c->s.store, m->shown_mailbox, &box))
 		return 0;
-	rc = maildir_scan(c->s.maildir, box.folder, &scan, err);
-	missing = rc == 0 && !maildir_scan_find(&scan, m->base);
-	if (missing && c->repair && m->body)
-		rc = project_rewrite(c->s.store, c->s.maildir, m, box.folder, err);
-	if (missing && rc == 0)
-		differ(c, "missing", m->base, c->repair && m->body);
+	name = shown_name(m, box.folder, letters);
+	if (maildir_stat(c->s.maildir, &name, &st, NULL) != 0) {
+		rc = maildir_scan(c->s.maildir, box.folder, &scan, err);
+		if (rc == 0 && !maildir_scan_find(&scan, m->base))
+			rc = write_missing(c, m, box.folder, err);
+	}
 	maildir_scan_release(&scan);
 	store_mailbox_release(&box);
 	return rc;

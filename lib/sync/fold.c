@@ -350,7 +350,7 @@ bool fold(struct sync *s)
 		if (!batch_begin(s))
 			return false;
 		rc = take_lines(s, &r);
-		if (!batch_end(s))
+		if (!batch_end_whole(s))
 			return false;
 		point("fold.committed");
 	}
@@ -407,8 +407,10 @@ int sync_fold(const struct conf_account *account, const char *command,
 		rc = -1;
 	} else if (rc == 0) {
 		fold_compact(s);
-		if (s->made_count > 0 && batch_begin(s))
+		if ((s->made_count > 0 || settle_has_unmade(s)) && batch_begin(s)) {
+			settle_unmade(s);
 			batch_end(s);
+		}
 	}
 	sync_free_local(s);
 	return rc;

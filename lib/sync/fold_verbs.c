@@ -46,13 +46,14 @@ static bool is_foreign(const struct store_message *m, const struct queue_message
 
 /* Is it the message that the user saw (R17, S2), and where he saw it? NULL, or why not. */
 static const char *check(struct sync *s, const struct store_message *m, const struct queue_message *qm,
-	const struct box *box, bool foreign)
+	const struct box *box, uint64_t action)
 {
+	bool foreign = action <= s->queue_foreign_to;
 	struct shown w;
 	const char *why = NULL;
 
 	shown_init(&w);
-	show_now(s->store, m, &w);
+	show_until(s->store, m, action, &w);
 	if (foreign && is_foreign(m, qm, box))
 		why = "it was made for another store, where the local numbers were other messages'";
 	else if (w.mailbox != box->rec.id || !w.visible)
@@ -90,7 +91,7 @@ static uint64_t make_copy(struct sync *s, const struct store_action *a, const st
 
 	store_message_init(&copy);
 	shown_init(&w);
-	show_now(s->store, m, &w);
+	show_until(s->store, m, a->number, &w);
 	copy.mailbox = a->to;
 	copy.state = STORE_HERE;
 	mail_flags_copy(&copy.flags, &w.flags);
@@ -131,7 +132,7 @@ static const char *check_messages(struct sync *s, const struct queue_action *lin
 		if (number == 0)
 			why = "the append that it names made no message";
 		else if (store_message_get(s->store, number, &m))
-			why = check(s, &m, qm, box, line->number <= s->queue_foreign_to);
+			why = check(s, &m, qm, box, line->number);
 		else if ((line->verb == QUEUE_COPY || line->verb == QUEUE_MOVE) &&
 			 s->account->on_message_gone == CONF_GONE_ABORT)
 			why = "the message is gone from the server";

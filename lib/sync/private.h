@@ -509,11 +509,13 @@ bool match_some(struct box *box, unsigned *limit);
 /* show.c: what the Maildir should hold of a message (sync.h has the rest). */
 /* In a transaction: the record's shown part follows, with projections; *m is not put. */
 void show_update(struct sync *s, struct store_message *m);
-/* What is shown already: as wanted, without a look at what is pending where there is a file. */
-void show_now(struct store *store, const struct store_message *m, struct shown *w);
+/* What is wanted with the pending actions below `end` applied. */
+void show_before(struct store *store, const struct store_message *m, uint64_t end, struct shown *w);
+/* How a new action of that number finds the message; an edited one has others behind it. */
+void show_until(struct store *store, const struct store_message *m, uint64_t action, struct shown *w);
 /* What an action does to flags. */
 void show_flags(struct mail_flags *flags, const struct store_action *a);
-/* show_update after one more action, the last one so far, without a look at the earlier ones. */
+/* show_update after one more action; where it is the last one so far, without a look at the earlier ones. */
 void show_added(struct sync *s, struct store_message *m, const struct store_action *a);
 /* show_update for a message of the store, which is put. */
 void show_number(struct sync *s, uint64_t number);
@@ -528,8 +530,10 @@ void settle_fail_part(struct sync *s, uint64_t action, uint64_t message, uint64_
 /* The whole action. */
 void settle_fail(struct sync *s, uint64_t action, uint64_t blocked_by, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* Later actions of a mailbox that was not made. */
-void settle_fail_mailbox(struct sync *s, uint32_t mailbox, uint64_t action);
+/* Mailboxes that no action will make any more: forgotten, or gone from the server as they were before. When all
+ * projections are made: their files have gone. */
+bool settle_has_unmade(struct sync *s);
+void settle_unmade(struct sync *s);
 /* R10: done or not, nobody can tell. */
 void settle_unknown(struct sync *s, uint64_t action, const char *reason);
 void settle_drop(struct sync *s, uint64_t action);
@@ -579,6 +583,9 @@ const char *fold_append(struct sync *s, const struct queue_action *line, struct 
  * projections put since are made after its commit. False: it failed, and the run with it. */
 bool batch_begin(struct sync *s);
 bool batch_end(struct sync *s);
+/* The same, but nothing is written where the run has failed within it: a file that should be shown could not be
+ * written (a full disk), and nobody would look for it again. What was agreed with the server is found out anew. */
+bool batch_end_whole(struct sync *s);
 bool batch_is_due(const struct sync *s);
 void batch_commit(struct sync *s);
 bool batch_is_empty(const struct sync *s);

@@ -457,7 +457,7 @@ static void finish(struct push *p)
 		return;
 	push_agree(p);
 	point("push.before-agree");
-	if (!batch_end(s))
+	if (!batch_end_whole(s))
 		return;
 	point("push.agreed");
 	s->failures = 0; /* it moves */

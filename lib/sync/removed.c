@@ -111,7 +111,8 @@ static int remove_some(struct box *box, struct err *err)
 	store_message_init(&m);
 	while (limit > 0 && (store_message_next(s->store, box->rec.id, 0, &m) ||
 		store_orphan_next(s->store, box->rec.id, 0, &m))) {
-		forget(box, &m);
+		if (!settle_gone(s, &m)) /* else a pending move keeps its body, to be uploaded (R12) */
+			forget(box, &m);
 		limit--;
 	}
 	store_message_release(&m);

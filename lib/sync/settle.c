@@ -179,6 +179,22 @@ void settle_fail_part(struct sync *s, uint64_t action, uint64_t message, uint64_
 	show_number(s, message);
 }
 
+/* Later actions of a mailbox that was not made. */
+static void fail_mailbox(struct sync *s, uint32_t mailbox, uint64_t action, const char *what)
+{
+	struct store_action a;
+	uint64_t at = action;
+
+	store_action_init(&a);
+	while (store_action_next(s->store, at, &a)) {
+		at = a.number;
+		if (a.state == STORE_ACTION_WAITING && (a.mailbox == mailbox || a.to == mailbox))
+			settle_fail(s, at, action, "action %llu, which it needs, %s",
+				(unsigned long long)action, what);
+	}
+	store_action_release(&a);
+}
+
 void settle_fail(struct sync *s, uint64_t action, uint64_t blocked_by, const char *fmt, ...)
 {
 	struct store_part p = { 0 };
@@ -197,22 +213,7 @@ void settle_fail(struct sync *s, uint64_t action, uint64_t blocked_by, const cha
 		put_state(s, &a, STORE_ACTION_FAILED);
 		settle_over(s, action);
 		if (a.verb == QUEUE_CREATE || a.verb == QUEUE_RENAME)
-			settle_fail_mailbox(s, a.mailbox, action);
-	}
-	store_action_release(&a);
-}
-
-void settle_fail_mailbox(struct sync *s, uint32_t mailbox, uint64_t action)
-{
-	struct store_action a;
-	uint64_t at = action;
-
-	store_action_init(&a);
-	while (store_action_next(s->store, at, &a)) {
-		at = a.number;
-		if (a.state == STORE_ACTION_WAITING && (a.mailbox == mailbox || a.to == mailbox))
-			settle_fail(s, at, action, "action %llu, which it needs, failed",
-				(unsigned long long)action);
+			fail_mailbox(s, a.mailbox, action, "failed");
 	}
 	store_action_release(&a);
 }
@@ -270,9 +271,62 @@ void settle_drop(struct sync *s, uint64_t action)
 			drop_part(s, &a, &p);
 		store_action_delete(s->store, action);
 		if (a.verb == QUEUE_CREATE || a.verb == QUEUE_RENAME)
-			settle_fail_mailbox(s, a.mailbox, action);
+			fail_mailbox(s, a.mailbox, action, "was dropped");
 	}
 	store_action_release(&a);
+}
+
+/* Mailboxes that no action will make any more */
+
+static bool is_named(struct sync *s, uint32_t mailbox)
+{
+	struct store_action a;
+	bool named = false;
+
+	store_action_init(&a);
+	for (uint64_t at = 0; !named && store_action_next(s->store, at, &a); at = a.number)
+		named = a.mailbox == mailbox || a.to == mailbox;
+	store_action_release(&a);
+	return named;
+}
+
+static void unmake_mailbox(struct sync *s, struct box *box)
+{
+	struct store_each at = { 0 };
+	struct store_message m;
+
+	store_message_init(&m);
+	if (box->rec.uidvalidity || store_message_each(s->store, box->rec.id, &at, &m)) {
+		box->rec.state &= ~(uint32_t)STORE_MAILBOX_HERE;
+		box->rec.state |= STORE_MAILBOX_ABSENT | STORE_MAILBOX_GONE;
+		box->rec_changed = true;
+	} else {
+		store_mailbox_delete(s->store, box->rec.id);
+		box->rec.id = 0;
+		box->fresh = true;
+		box->rec_changed = false;
+	}
+	store_message_release(&m);
+}
+
+static bool is_unmade(struct sync *s, const struct box *box)
+{
+	return !box->fresh && (box->rec.state & STORE_MAILBOX_HERE) && !is_named(s, box->rec.id);
+}
+
+bool settle_has_unmade(struct sync *s)
+{
+	for (const struct box *box = s->boxes; box; box = box->next)
+		if (is_unmade(s, box))
+			return true;
+	return false;
+}
+
+void settle_unmade(struct sync *s)
+{
+	for (struct box *box = s->boxes; box; box = box->next)
+		if (is_unmade(s, box))
+			unmake_mailbox(s, box);
 }
 
 /* Rearming */
@@ -442,6 +496,10 @@ static void part_of_gone(struct sync *s, struct store_message *m, const struct s
 			show_flags(&m->flags, a); /* what is uploaded for a later move has it */
 		return;
 	}
+	if (p->state & STORE_PART_COPIED) { /* a move: this was what was left of it */
+		store_part_delete(s->store, a->number, m->number);
+		return;
+	}
 	if (policy == CONF_GONE_ABORT) {
 		settle_fail_part(s, a->number, m->number, 0, "the message is gone from the server");
 		return;
@@ -514,7 +572,8 @@ bool settle_gone(struct sync *s, struct store_message *m)
 		if (!store_action_get(s->store, action, &a) ||
 			!store_part_get(s->store, action, m->number, &p))
 			continue;
-		if (kept) /* later ones go on with what is uploaded */
+		/* Later ones go on with what is uploaded. What may be done is the user's to decide. */
+		if (kept || a.state == STORE_ACTION_UNKNOWN)
 			continue;
 		part_of_gone(s, m, &a, &p, &keep);
 		settle_over(s, action);

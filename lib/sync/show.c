@@ -58,7 +58,7 @@ void shown_release(struct shown *w)
 	mail_flags_release(&w->flags);
 }
 
-void show_wanted(struct store *store, const struct store_message *m, struct shown *w)
+void show_before(struct store *store, const struct store_message *m, uint64_t end, struct shown *w)
 {
 	struct store_action a;
 	uint64_t action = 0;
@@ -66,14 +66,19 @@ void show_wanted(struct store *store, const struct store_message *m, struct show
 	w->visible = !(m->state & STORE_HERE);
 	w->mailbox = m->mailbox;
 	mail_flags_copy(&w->flags, &m->flags);
-	if (!store_pending_next(store, m->number, 0, &action))
+	if (!store_pending_next(store, m->number, 0, &action) || action >= end)
 		return;
 	store_action_init(&a);
 	do {
 		if (store_action_get(store, action, &a))
 			apply(w, m, &a);
-	} while (store_pending_next(store, m->number, action, &action));
+	} while (store_pending_next(store, m->number, action, &action) && action < end);
 	store_action_release(&a);
+}
+
+void show_wanted(struct store *store, const struct store_message *m, struct shown *w)
+{
+	show_before(store, m, UINT64_MAX, w);
 }
 
 /* Its file goes; what was in it is in the store, or can be fetched again. */
@@ -109,7 +114,8 @@ static void change(struct sync *s, struct store_message *m, const struct shown *
 	mail_flags_copy(&m->shown, &w->flags);
 }
 
-void show_now(struct store *store, const struct store_message *m, struct shown *w)
+/* With what is shown already one more action is cheap, however many wait. */
+static void show_now(struct store *store, const struct store_message *m, struct shown *w)
 {
 	if (!(m->state & STORE_SHOWN)) {
 		show_wanted(store, m, w);
@@ -142,9 +148,25 @@ void show_update(struct sync *s, struct store_message *m)
 	shown_release(&w);
 }
 
+void show_until(struct store *store, const struct store_message *m, uint64_t action, struct shown *w)
+{
+	uint64_t later;
+
+	if (store_pending_next(store, m->number, action, &later))
+		show_before(store, m, action, w);
+	else
+		show_now(store, m, w);
+}
+
 void show_added(struct sync *s, struct store_message *m, const struct store_action *a)
 {
 	struct shown w;
+	uint64_t later;
+
+	if (store_pending_next(s->store, m->number, a->number, &later)) {
+		show_update(s, m);
+		return;
+	}
 
 	shown_init(&w);
 	show_now(s->store, m, &w);

@@ -58,7 +58,7 @@ class Case:
 		return sorted(m.sha256 for m in server_messages(self.c, mailbox).values())
 
 
-# BEGIN
+
 # Hidden and shown again, several times in one transaction, and killed after each projection: no file is lost, none
 # is left behind.
 
@@ -255,3 +255,139 @@ k.add("expunge", "INBOX", "m4")
 k.account.syncs("store lost: a new action")
 is_(sorted(server_messages(k.c, "INBOX")), [1, 2, 3, 5, 6, 7], "store lost: that is done")
 
+# An action that is edited keeps its place in the order, also in what is shown.
+
+def edit(k, script):
+	env = {name: value for name, value in os.environ.items() if name != "VISUAL"}
+	return k.account.run("queue", "edit", "work", env={**env, "EDITOR": "sed -i " + script})
+
+
+SEEN_TOO = "'s/add=.*Flagged/& \\\\Seen/'"
+k = Case()
+k.add("flag", "INBOX", "1", "+\\Flagged")
+k.add("flag", "INBOX", "1", "-\\Flagged")
+is_(edit(k, SEEN_TOO).returncode, 0, "edited before a flag")
+is_([file_letters(p) for p in k.account.files()], ["S"], "edited before a flag: the file shows both")
+for then, shown in (["move", "INBOX", "1", "A"], ["FS"]), (["expunge", "INBOX", "1"], []):
+	k = Case()
+	k.add("flag", "INBOX", "1", "+\\Flagged")
+	k.add(*then)
+	run = edit(k, SEEN_TOO)
+	is_((run.returncode, run.stderr), (0, ""), "edited before a %s" % then[0])
+	is_([file_letters(p) for p in k.account.files()], shown, "edited before a %s: what is shown" % then[0])
+	k.account.syncs("edited before a %s: sync" % then[0])
+	is_([m.flags for m in server_messages(k.c, "A").values()], [{"\\Flagged", "\\Seen"}][:len(shown)],
+		"edited before a %s: it is done in that order" % then[0])
+
+# check knows where a pending move shows a file.
+
+k = Case(2)
+k.add("move", "INBOX", "1", "A")
+for path in k.account.files():
+	os.unlink(path)
+run = k.account.run("check", "work")
+like(run.stdout, r"missing: %s/A/new/.*(.*\n)*.*missing: %s/INBOX/new/" % (k.account.maildir, k.account.maildir),
+	"check: both paths")
+k.account.run("check", "work", "--repair")
+is_(k.account.run("check", "work").returncode, 0, "check: written again")
+
+# No room for a file that is to be shown: nothing is taken up, and it is when there is room again.
+
+def no_room(k, act):
+	"""What act() answers while no file can be made in any tmp."""
+	tmps = [at for at, _, _ in os.walk(k.account.maildir) if at.endswith("/tmp")]
+	for tmp in tmps:
+		os.rmdir(tmp)
+		write(tmp, "")
+	try:
+		return act()
+	finally:
+		for tmp in tmps:
+			os.unlink(tmp)
+			os.mkdir(tmp)
+
+
+k = Case(2)
+k.add("expunge", "INBOX", "1")
+run = no_room(k, lambda: k.queue("drop", "work", "1"))
+like(run.stderr, "accepted, but it does not show yet", "no room: an expunge is dropped")
+k.account.syncs("no room: a sync with room")
+same(k.account, k.c, "no room: the message is shown again")
+is_(len(k.bodies("INBOX")), 2, "no room: and is there")
+
+# A mailbox is removed here, because the server has: what waits to be moved out of it is uploaded all the same.
+
+for verb in "move", "copy":
+	k = Case(1, on_message_gone="upload", on_removed_mailbox="remove")
+	k.c.append("A", mail(77))
+	k.account.syncs("removed: a sync")
+	k.add(verb, "A", "1", "INBOX")
+	body = k.bodies("A")
+	k.c.examine("INBOX")
+	k.c.delete("A")
+	k.account.sync("--pull")
+	k.account.sync("--pull")
+	ok("A" not in k.account.mailboxes(), "removed: it is gone here")
+	k.account.syncs("removed: sync")
+	ok(set(body) <= set(k.bodies("INBOX")), "removed: a %s out of it is done" % verb)
+	same(k.account, k.c, "removed: both sides are equal")
+
+# Killed while lines are taken up.
+
+k = Case(3)
+write(k.account.dir + "/letter", "Subject: a letter\n\ntext\n")
+text = "append A %s/letter\nmove INBOX 1 B\ncopy INBOX 2 A\nflag INBOX 3 '+\\Seen'\nexpunge B m1\n"
+path = WORK + "/points"
+k.account.run("queue", "add", "work", "-", input=text % k.account.dir, env={**os.environ, "MAILTIDE_POINTS": path})
+for point in read(path).decode().split():
+	k = Case(3)
+	write(k.account.dir + "/letter", "Subject: a letter\n\ntext\n")
+	run = k.account.run("queue", "add", "work", "-", input=text % k.account.dir, env={**os.environ, "MAILTIDE_POINT": point})
+	accepted = "append" in k.lines()
+	k.account.syncs("killed at %s: sync" % point)
+	found = differences(k.account, k.c)
+	check = k.account.run("check", "work")
+	got = [len(k.bodies(name)) for name in ("INBOX", "A", "B")]
+	ok(not found and not check.stdout and not k.lines() and got == ([2, 2, 0] if accepted else [3, 0, 0]),
+		"killed at %s: all or nothing" % point, run.returncode, found, check.stdout, k.lines(), got)
+
+# What may have been done or not is the user's to decide, also when the message is gone.
+
+k = Case(2)
+k.add("move", "INBOX", "1", "A")
+subprocess.run([BIN + "/store_set", k.account.state, "action", "1", "unknown", "cut"], check=True)
+k.at_server("INBOX", 1)
+is_(k.account.sync().returncode, 0, "unknown: the message is gone")
+like(k.lines(), r"^1\tunknown\t.*\tcut\n$", "unknown: the action is not")
+k.queue("retry", "work")
+like(k.account.sync().stderr, "message m1 is gone from the server, and left out", "unknown: tried again")
+is_(k.lines(), "", "unknown: and over")
+
+# A mailbox that no action will make any more is forgotten.
+
+k = Case()
+k.add("create", "X")
+k.add("move", "INBOX", "1", "X")
+is_(len(k.account.files()), 1, "unmade: one file")
+run = k.queue("drop", "work", "1")
+like(run.stderr, "action 2 .move. failed: action 1, which it needs, was dropped", "unmade: the create is dropped")
+k.queue("drop", "work", "2")
+ok("X" not in k.account.mailboxes(), "unmade: there is no such mailbox")
+k.account.syncs("unmade: sync")
+same(k.account, k.c, "unmade: both sides are equal")
+write(k.account.dir + "/letter", "Subject: a letter\n\ntext\n")
+k.add("append", "A", k.account.dir + "/letter")
+k.c.delete("B")
+k.account.syncs("unmade: an append, and a mailbox is absent")
+k.account.syncs("unmade: and gone")
+k.add("create", "B")
+k.add("create", "Y")
+k.add("append", "Y", k.account.dir + "/letter")
+k.queue("drop", "work", *re.findall(r"(?m)^(\d+)\t", k.lines()))
+ok("Y" not in k.account.mailboxes(), "unmade: with what was in it")
+is_(len(k.account.files()), 2, "unmade: and its file")
+k.account.syncs("unmade: sync")
+same(k.account, k.c, "unmade: both sides are equal", gone=["B"])
+is_(k.account.run("check", "work").returncode, 0, "unmade: check")
+
+done_testing()
