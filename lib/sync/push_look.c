@@ -204,7 +204,7 @@ static void claim(struct push *p, const struct store_message *m)
 
 	for (size_t i = 0; i < p->stay->seen_count && !alike; i++) {
 		const struct push_seen *seen = &p->stay->seen[i];
-		if (!is_candidate(p, seen) || is_taken(p, seen->uid) || compare(p, m, seen) != SAME)
+		if (!is_candidate(p, seen) || is_taken(p, seen->uid) || compare(p, m, seen) != PUSH_SAME)
 			continue;
 		alike = mail_flags_equal(&seen->flags, &m->flags);
 		if (alike || uid == 0)
