@@ -17,6 +17,7 @@ import tempfile
 import threading
 
 from live import *
+from imapclient import parse
 
 WORKERS = 4
 SOAK = bool(os.environ.get("SOAK"))
@@ -398,7 +399,6 @@ def lsub(c):
 	out = []
 	for line in c.ok('LSUB "" "*"').untagged:
 		if line.startswith(b"* LSUB "):
-			from imapclient import parse
 			out.append(parse(b"(" + line[7:].rstrip() + b")")[0][:3])
 	return out
 
@@ -414,9 +414,6 @@ def model_differences(end, state):
 			found += ["%s: %s: %s %s %d" % (name, what, key[0][:8], " ".join(key[1]), key[2])
 				for key in some.elements()]
 	return found[:12] + ["... and %d more" % (len(found) - 12)] * (len(found) > 12)
-
-
-KEEP = bool(os.environ.get("CASE"))
 
 
 def in_parallel(cases, do):
