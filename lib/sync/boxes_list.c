@@ -38,15 +38,16 @@ static void on_list(struct sync *s, const struct imap_resp *r)
 		box->rec.state &= ~(uint32_t)STORE_MAILBOX_NOSELECT;
 }
 
-/* RFC 8474 section 4. After a RENAME Cyrus 3.6 sends what was in its memory. */
-static bool is_object_id(struct slice id)
+/* RFC 8474 section 4. Cyrus 3.6 sends what was in its memory: then that is no object ID, or spoils the line. */
+static bool asks_mailboxid(const struct sync *s)
 {
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	return imap_has(s->links[0].imap, IMAP_CAP_OBJECTID) && !s->no_mailboxid;
+}
 
-	for (size_t i = 0; i < id.len; i++)
-		if (!id.data[i] || !strchr(allowed, id.data[i]))
-			return false;
-	return id.len > 0 && id.len <= 255;
+static void miss_mailboxid(struct sync *s)
+{
+	if (asks_mailboxid(s))
+		s->no_mailboxid = s->facts_changed = true; /* SELECT tells it, too */
 }
 
 static void on_status(struct sync *s, const struct imap_resp *r)
@@ -58,9 +59,11 @@ static void on_status(struct sync *s, const struct imap_resp *r)
 	box = box_of_wire(s, r->status.name);
 	if (!box)
 		return;
-	if ((r->status.items & IMAP_HAS_MAILBOXID) && is_object_id(r->status.mailboxid)) {
+	if (r->status.items & IMAP_HAS_MAILBOXID) {
 		free(box->told_mailboxid);
 		box->told_mailboxid = mem_copy_slice(r->status.mailboxid);
+	} else if (s->phase == SYNC_LISTING) {
+		miss_mailboxid(s);
 	}
 	box->told = (struct plan_told){ r->status.items, r->status.messages, r->status.uidnext,
 		r->status.uidvalidity, r->status.highestmodseq };
@@ -72,6 +75,16 @@ void boxes_untagged(struct sync *s, const struct imap_resp *r)
 		on_list(s, r);
 	else if (r->kind == IMAP_STATUS && (s->phase == SYNC_LISTING || s->phase == SYNC_PUSHING))
 		on_status(s, r); /* the replay asks, too */
+}
+
+/* Does LIST tell the STATUS, too? Of subscribed mailboxes only where LIST-EXTENDED is offered as well, which not
+ * every server with LIST-STATUS does (Q58), and some do in vain (Q60, Q76: avoid); LSUB tells none. */
+static bool list_tells_status(const struct sync *s)
+{
+	const struct imap *c = s->links[0].imap;
+
+	return imap_has(c, IMAP_CAP_LIST_STATUS) &&
+	       (!s->account->subscribed_only || imap_has(c, IMAP_CAP_LIST_EXTENDED));
 }
 
 static void on_listed(void *arg, const struct imap_resp *tagged)
@@ -92,20 +105,13 @@ static void on_listed(void *arg, const struct imap_resp *tagged)
 		account_fail(s, &err);
 		return;
 	}
+	for (struct box *box = list_tells_status(s) ? s->boxes : NULL; box; box = box->next)
+		if (box->listed && !(box->rec.state & STORE_MAILBOX_NOSELECT) && box->told.items == 0)
+			miss_mailboxid(s);
 	s->list_unanswered--;
 	s->next_status = s->boxes;
 	s->listed = true;
 	account_mark(s);
-}
-
-/* Does LIST tell the STATUS, too? Of subscribed mailboxes only where LIST-EXTENDED is offered as well, which not
- * every server with LIST-STATUS does (Q58), and some do in vain (Q60, Q76: avoid); LSUB tells none. */
-static bool list_tells_status(const struct sync *s)
-{
-	const struct imap *c = s->links[0].imap;
-
-	return imap_has(c, IMAP_CAP_LIST_STATUS) &&
-	       (!s->account->subscribed_only || imap_has(c, IMAP_CAP_LIST_EXTENDED));
 }
 
 void boxes_ask(struct sync *s)
@@ -136,7 +142,7 @@ void boxes_ask(struct sync *s)
 		imap_cmd_add(cmd, " RETURN (%sSTATUS (MESSAGES UIDNEXT UIDVALIDITY%s%s))",
 			imap_has(c, IMAP_CAP_SPECIAL_USE) ? "SPECIAL-USE " : "",
 			condstore ? " HIGHESTMODSEQ" : "",
-			imap_has(c, IMAP_CAP_OBJECTID) ? " MAILBOXID" : "");
+			asks_mailboxid(s) ? " MAILBOXID" : "");
 	imap_send(c, cmd, NULL, 0);
 }
 
@@ -168,7 +174,7 @@ static bool ask_status(struct sync *s)
 		imap_cmd_add(cmd, "STATUS ");
 		imap_cmd_add_string(cmd, slice_of(box->rec.wire), true);
 		imap_cmd_add(cmd, " (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ%s)",
-			imap_has(c, IMAP_CAP_OBJECTID) ? " MAILBOXID" : "");
+			asks_mailboxid(s) ? " MAILBOXID" : "");
 		s->status_unanswered++;
 		imap_send(c, cmd, NULL, 0);
 	}

@@ -11,6 +11,7 @@ void facts_load(struct sync *s)
 
 	buf_init(&fact, 0);
 	s->no_examine = store_get(s->store, "server.no-examine", &fact);
+	s->no_mailboxid = store_get(s->store, "server.no-mailboxid", &fact);
 	if (store_get(s->store, "server.mechanism", &fact) && fact.len > 0)
 		s->mechanism = mem_copy(buf_str(&fact));
 	buf_release(&fact);
@@ -22,6 +23,8 @@ void facts_put(struct sync *s)
 	throttle_put(s);
 	if (!s->facts_changed)
 		return;
+	if (s->no_mailboxid)
+		store_put(s->store, "server.no-mailboxid", slice_of("1"));
 	if (s->no_examine)
 		store_put(s->store, "server.no-examine", slice_of("1"));
 	store_put(s->store, "server.mechanism", slice_of(s->mechanism ? s->mechanism : ""));

@@ -178,6 +178,7 @@ struct sync {
 	uint64_t expected; /* messages that LIST-STATUS told and we do not know */
 	bool pipeline_mailboxes;
 	/* Facts of this server, learnt and kept (facts.c). */
+	bool no_mailboxid; /* STATUS tells it wrong */
 	bool no_examine;   /* Q70: its UIDVALIDITY is told by SELECT only */
 	bool no_qresync;   /* it refuses the parameters (Q76); not kept */
 	char *mechanism;   /* the login that it took after it had refused what it offers first (C3) */

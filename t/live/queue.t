@@ -87,6 +87,8 @@ CHAINS = [
 	S("renamed, then filed into by the new name", ["rename Box Kiste", "append Kiste {L50}", "move INBOX {2} Kiste"],
 		{"Box": None, "INBOX": "1 3:work", "Kiste": "50 2:\\Seen"},
 		local={"INBOX": "1 3:work", "Box": "50 2:\\Seen"}),
+	S("renamed, and the old name made again", ["rename Box Old", "create Box", "append Box {L50}"],
+		{"Old": "7", "Box": "50"}, start={"INBOX": "1", "Box": "7"}, local={"Box": "7", "Box%~2": "50"}),
 	S("emptied, then deleted", ["move Box {7},{8} INBOX", "delete Box"],
 		{"INBOX": "1 7 8:\\Seen", "Box": None}, start={"INBOX": "1", "Box": "7 8:\\Seen"}, local={"INBOX": "1 7 8:\\Seen", "Box": ""},
 		gone=["Box"]),
