@@ -521,7 +521,11 @@ void show_added(struct sync *s, struct store_message *m, const struct store_acti
 /* show_update for a message of the store, which is put. */
 void show_number(struct sync *s, uint64_t number);
 
-/* settle.c: what becomes of an action. In a transaction. */
+/* settle.c, settle_rearm.c, settle_gone.c: what becomes of an action. In a transaction. */
+const char *settle_verb(const struct store_action *a); /* its name */
+void settle_put_state(struct sync *s, struct store_action *a, enum store_action_state state); /* no intent any more */
+/* A message that exists only here, and that nothing will make any more; `what`: why, of the action. */
+void settle_unmake(struct sync *s, uint64_t action, uint64_t message, const char *what);
 const char *settle_mailbox_name(struct sync *s, uint32_t id); /* NULL: none */
 /* Has it no part left to be done? Then it is done and forgotten, or stays with its reason; it is told. */
 void settle_over(struct sync *s, uint64_t action);

@@ -1,4 +1,5 @@
-/* What pull.c (rows), pull_inbox.c (responses) and pull_apply.c (transactions) share. */
+/* What pull.c (the table), pull_ask.c (commands), pull_open.c and pull_rows.c (rows), pull_inbox.c (responses) and
+ * pull_apply.c (transactions) share. */
 #ifndef SYNC_PULL_PRIVATE_H
 #define SYNC_PULL_PRIVATE_H
 
@@ -88,6 +89,39 @@ static inline struct sync *pull_sync(const struct pull *p)
 void pull_pend(struct pull *p);
 /* The pull ends here: the mailbox is left as the store has it. */
 void pull_leave(struct pull *p, enum box_state state);
+
+/* pull_ask.c: a command of the row that is sent now. `first` to `last` (0: "*") where it asks for new descriptors. */
+struct imap_cmd *pull_command(struct pull *p, enum imap_cmd_kind kind, uint32_t first, uint32_t last);
+void pull_asks(struct pull *p, uint32_t uids); /* for so many UIDs asks the command just made */
+void pull_send(struct pull *p, struct imap_cmd *cmd);
+/* UID FETCH of a set, in as many lines as it needs. */
+void pull_send_set(struct pull *p, const struct uids *set, const char *items);
+const char *pull_descriptor(struct pull *p); /* what a descriptor is asked to hold */
+
+/* pull_open.c: the first row. */
+void pull_send_select(struct pull *p);
+bool pull_recv_select(struct pull *p);
+bool pull_start_reset(struct pull *p);
+void pull_select_again(struct pull *p); /* where another mailbox may be selected by now */
+/* The server refused to `what`: told, and the mailbox is left for this run. */
+void pull_note_refusal(struct pull *p, const char *what);
+
+/* pull_rows.c: the others. */
+bool pull_due_new(struct pull *p);
+void pull_send_new(struct pull *p);
+bool pull_recv_new(struct pull *p);
+bool pull_due_old(struct pull *p);
+void pull_send_old(struct pull *p);
+bool pull_recv_old(struct pull *p);
+bool pull_due_list(struct pull *p);
+void pull_send_list(struct pull *p);
+bool pull_recv_list(struct pull *p);
+bool pull_due_fill(struct pull *p);
+void pull_send_fill(struct pull *p);
+bool pull_recv_fill(struct pull *p);
+bool pull_due_ids(struct pull *p);
+void pull_send_ids(struct pull *p);
+bool pull_recv_ids(struct pull *p);
 
 /* pull_inbox.c */
 void pull_untagged(struct visit *v, const struct imap_resp *r);

@@ -1,4 +1,4 @@
-/* What the files of the replay share: push.c (which actions go together, and when), push_stay.c (a mailbox that
+/* What the files of the replay share: push.c (when), push_gather.c (which actions go together), push_stay.c (a mailbox that
  * is open), push_flags.c, push_append.c, push_copy.c, push_expunge.c, push_boxes.c (one for each kind of
  * work, each a table of rows), push_look.c (finding out what a lost command did), push_agree.c
  * (transactions). */
@@ -110,6 +110,12 @@ struct push {
 	uint64_t after;    /* actions up to it have had their turn in this run */
 	uint64_t part_action, part_after; /* how far the action got that did not fit into a batch */
 	bool begun;        /* the batch has its first action */
+	unsigned passed_actions;   /* that the batch leaves for later; the first of them, and their messages */
+	uint64_t passed_first;
+	struct push_numbers {
+		uint64_t *numbers; /* a hash table, 0 is a free place */
+		size_t count, size;
+	} passed;
 	bool lost;
 	bool stop;         /* a policy said abort: no more in this run */
 	struct io_timer *pause;
@@ -154,6 +160,9 @@ static inline bool push_has(const struct push *p, enum imap_cap cap)
 {
 	return imap_has(p->link->imap, cap);
 }
+
+/* push_gather.c: false: nothing has a turn any more. */
+bool push_gather(struct push *p);
 
 /* push.c */
 void push_go(struct push *p, const char *row); /* that row is next */

@@ -14,7 +14,7 @@
 #include "queue/queue.h"
 #include "sync/private.h"
 
-static const char *verb_of(const struct store_action *a)
+const char *settle_verb(const struct store_action *a)
 {
 	const char *name = queue_verb_name((enum queue_verb)a->verb);
 
@@ -31,7 +31,7 @@ const char *settle_mailbox_name(struct sync *s, uint32_t id)
 
 static void tell(struct sync *s, const struct store_action *a, enum sync_outcome outcome)
 {
-	struct sync_action told = { a->number, verb_of(a), settle_mailbox_name(s, a->mailbox), outcome,
+	struct sync_action told = { a->number, settle_verb(a), settle_mailbox_name(s, a->mailbox), outcome,
 		a->reason };
 	const char *word = outcome == SYNC_ACTION_FAILED ? "failed" : "may have been done or not";
 
@@ -74,7 +74,7 @@ void settle_forget_intent(struct store_action *a)
 	uids_clear(&a->others);
 }
 
-static void put_state(struct sync *s, struct store_action *a, enum store_action_state state)
+void settle_put_state(struct sync *s, struct store_action *a, enum store_action_state state)
 {
 	a->state = state;
 	settle_forget_intent(a);
@@ -92,10 +92,10 @@ void settle_over(struct sync *s, uint64_t action)
 		return;
 	}
 	if (left.failed || (!left.any && a.state == STORE_ACTION_FAILED)) {
-		put_state(s, &a, STORE_ACTION_FAILED);
+		settle_put_state(s, &a, STORE_ACTION_FAILED);
 		tell(s, &a, SYNC_ACTION_FAILED);
 	} else if (left.local) {
-		put_state(s, &a, STORE_ACTION_LOCAL);
+		settle_put_state(s, &a, STORE_ACTION_LOCAL);
 		tell(s, &a, SYNC_ACTION_LOCAL);
 	} else {
 		store_action_delete(s->store, action);
@@ -210,7 +210,7 @@ void settle_fail(struct sync *s, uint64_t action, uint64_t blocked_by, const cha
 		settle_fail_part(s, action, p.message, blocked_by, reason);
 	store_action_init(&a);
 	if (store_action_get(s->store, action, &a)) {
-		put_state(s, &a, STORE_ACTION_FAILED);
+		settle_put_state(s, &a, STORE_ACTION_FAILED);
 		settle_over(s, action);
 		if (a.verb == QUEUE_CREATE || a.verb == QUEUE_RENAME)
 			fail_mailbox(s, a.mailbox, action, "failed");
@@ -234,7 +234,7 @@ void settle_unknown(struct sync *s, uint64_t action, const char *reason)
 }
 
 /* A message that exists only here, and that nothing will make any more. */
-static void unmake(struct sync *s, uint64_t action, uint64_t message, const char *what)
+void settle_unmake(struct sync *s, uint64_t action, uint64_t message, const char *what)
 {
 	struct store_message m;
 
@@ -252,7 +252,7 @@ static void drop_part(struct sync *s, const struct store_action *a, const struct
 {
 	store_part_delete(s->store, a->number, p->message);
 	if (a->verb == QUEUE_APPEND || (p->state & (STORE_PART_MADE | STORE_PART_UPLOAD))) {
-		unmake(s, a->number, p->message, "was dropped");
+		settle_unmake(s, a->number, p->message, "was dropped");
 		return;
 	}
 	if (a->verb == QUEUE_MOVE)
@@ -327,294 +327,4 @@ void settle_unmade(struct sync *s)
 	for (struct box *box = s->boxes; box; box = box->next)
 		if (is_unmade(s, box))
 			unmake_mailbox(s, box);
-}
-
-/* Rearming */
-
-struct numbers {
-	uint64_t *list;
-	size_t count, size;
-};
-
-static void add_number(struct numbers *n, uint64_t number)
-{
-	if (n->count == n->size) {
-		n->size = n->size ? 2 * n->size : 16;
-		n->list = mem_grow(n->list, n->size, sizeof *n->list);
-	}
-	n->list[n->count++] = number;
-}
-
-static int by_number(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static bool has_number(const struct numbers *n, uint64_t number)
-{
-	return n->count && bsearch(&number, n->list, n->count, sizeof number, by_number) != NULL;
-}
-
-static void rearm_one(struct sync *s, struct store_action *a, struct numbers *messages)
-{
-	struct store_part p = { 0 };
-
-	free(a->reason);
-	a->reason = NULL;
-	a->blocked_by = 0;
-	put_state(s, a, STORE_ACTION_WAITING);
-	while (store_part_next(s->store, a->number, p.message, &p)) {
-		p.state &= ~(uint32_t)(STORE_PART_FAILED | STORE_PART_LOCAL | STORE_PART_SUSPECT);
-		store_part_put(s->store, &p);
-		add_number(messages, p.message);
-	}
-}
-
-static bool lacks_a_message(struct sync *s, uint64_t action)
-{
-	struct store_message m;
-	struct store_part p = { 0 };
-	bool lacks = false;
-
-	store_message_init(&m);
-	while (!lacks && store_part_next(s->store, action, p.message, &p))
-		lacks = !store_message_get(s->store, p.message, &m);
-	store_message_release(&m);
-	return lacks;
-}
-
-/* What it failed for is tried first: with an earlier move still failed, a message is not where this one is to
- * find it. 0: that is not there any more, or makes another message now: the user has dropped or edited it. */
-static uint64_t first_needed(struct sync *s, uint64_t action)
-{
-	struct store_action a;
-	uint64_t first = action, needed = action;
-
-	store_action_init(&a);
-	while (store_action_get(s->store, needed, &a) && a.state == STORE_ACTION_FAILED) {
-		first = needed;
-		if (!a.blocked_by)
-			break;
-		needed = a.blocked_by;
-	}
-	if (needed != first && (!store_action_get(s->store, needed, &a) || lacks_a_message(s, first)))
-		first = 0;
-	store_action_release(&a);
-	return first;
-}
-
-static void show_all(struct sync *s, struct numbers *messages)
-{
-	qsort(messages->list, messages->count, sizeof *messages->list, by_number);
-	for (size_t i = 0; i < messages->count; i++)
-		if (i == 0 || messages->list[i] != messages->list[i - 1])
-			show_number(s, messages->list[i]);
-}
-
-struct rearm {
-	struct sync *s;
-	struct numbers asked, blocked, messages;
-};
-
-struct rearm *settle_rearm_new(struct sync *s)
-{
-	struct rearm *r = mem_new(sizeof *r);
-
-	r->s = s;
-	return r;
-}
-
-static void rearm_number(struct rearm *r, uint64_t action)
-{
-	struct store_action a;
-
-	store_action_init(&a);
-	if (store_action_get(r->s->store, action, &a)) {
-		add_number(&r->asked, action);
-		rearm_one(r->s, &a, &r->messages);
-	}
-	store_action_release(&a);
-}
-
-void settle_rearm_add(struct rearm *r, uint64_t action)
-{
-	uint64_t first = first_needed(r->s, action);
-
-	if (first)
-		rearm_number(r, first);
-	else
-		account_note(r->s, SYNC_WARNING, NULL,
-			"action %llu is not tried again: what it needs was dropped or edited",
-			(unsigned long long)action);
-}
-
-/* What is blocked comes behind what blocks it, so one pass finds all. */
-static void rearm_blocked(struct rearm *r)
-{
-	struct store_action a;
-	uint64_t at = r->asked.list[0];
-
-	store_action_init(&a);
-	while (store_action_next(r->s->store, at, &a)) {
-		at = a.number;
-		if (a.state != STORE_ACTION_FAILED || !a.blocked_by ||
-			!(has_number(&r->asked, a.blocked_by) || has_number(&r->blocked, a.blocked_by)))
-			continue;
-		add_number(&r->blocked, at);
-		rearm_one(r->s, &a, &r->messages);
-	}
-	store_action_release(&a);
-}
-
-void settle_rearm_end(struct rearm *r)
-{
-	if (r->asked.count) {
-		qsort(r->asked.list, r->asked.count, sizeof *r->asked.list, by_number);
-		rearm_blocked(r);
-	}
-	if (r->messages.count)
-		show_all(r->s, &r->messages);
-	free(r->asked.list);
-	free(r->blocked.list);
-	free(r->messages.list);
-	free(r);
-}
-
-/* The server has expunged it. Flags and expunges have nothing to do any more; for a copy or a move the user
- * has chosen. */
-static void part_of_gone(struct sync *s, struct store_message *m, const struct store_action *a,
-	struct store_part *p, bool *keep)
-{
-	enum conf_on_gone policy = s->account->on_message_gone;
-	bool made_body = m->body != 0;
-
-	if (a->verb != QUEUE_COPY && a->verb != QUEUE_MOVE) {
-		store_part_delete(s->store, a->number, m->number);
-		if (a->verb == QUEUE_FLAG)
-			show_flags(&m->flags, a); /* what is uploaded for a later move has it */
-		return;
-	}
-	if (p->state & STORE_PART_COPIED) { /* a move: this was what was left of it */
-		store_part_delete(s->store, a->number, m->number);
-		return;
-	}
-	if (policy == CONF_GONE_ABORT) {
-		settle_fail_part(s, a->number, m->number, 0, "the message is gone from the server");
-		return;
-	}
-	if (policy == CONF_GONE_UPLOAD && made_body) {
-		store_part_delete(s->store, a->number, m->number);
-		p->message = p->made ? p->made : m->number;
-		p->state = (p->state & STORE_PART_MADE) | STORE_PART_UPLOAD;
-		p->uid = 0;
-		p->made = 0;
-		store_part_put(s->store, p);
-		*keep = a->verb == QUEUE_MOVE;
-		s->queue_fresh = true;
-		return;
-	}
-	store_part_delete(s->store, a->number, m->number);
-	if (p->made) {
-		store_part_delete(s->store, a->number, p->made);
-		unmake(s, a->number, p->made, "had nothing to copy");
-	}
-	account_note(s, SYNC_WARNING, settle_mailbox_name(s, a->mailbox),
-		"action %llu (%s): message m%llu is gone from the server, and left out",
-		(unsigned long long)a->number, verb_of(a), (unsigned long long)m->number);
-}
-
-void settle_missing(struct sync *s, uint64_t action, uint64_t message)
-{
-	struct store_action a;
-	struct store_message m, copy;
-	struct store_part p;
-	bool keep;
-
-	store_action_init(&a);
-	store_message_init(&m);
-	store_message_init(&copy);
-	m.number = message;
-	if (store_action_get(s->store, action, &a) && store_part_get(s->store, action, message, &p)) {
-		if (p.made && store_message_get(s->store, p.made, &copy))
-			m.body = copy.body;
-		part_of_gone(s, &m, &a, &p, &keep);
-	}
-	store_message_release(&copy);
-	store_message_release(&m);
-	store_action_release(&a);
-}
-
-/* Whose body will be uploaded instead. */
-static void keep_here(struct sync *s, struct store_message *m, uint32_t mailbox)
-{
-	m->uid = 0;
-	m->mailbox = mailbox;
-	m->state = (m->state & ~(uint32_t)(STORE_BODY_OWED | STORE_BODY_FAILED | STORE_UNMATCHED |
-		STORE_ORPHAN)) | STORE_HERE;
-	show_update(s, m);
-	store_message_put(s->store, m);
-}
-
-bool settle_gone(struct sync *s, struct store_message *m)
-{
-	struct store_action a;
-	struct store_part p;
-	uint64_t action = 0;
-	bool keep = false, kept = false;
-	uint32_t to = 0;
-
-	if (s->options.dry_run)
-		return false;
-	store_action_init(&a);
-	while (store_pending_next(s->store, m->number, action, &action)) {
-		if (!store_action_get(s->store, action, &a) ||
-			!store_part_get(s->store, action, m->number, &p))
-			continue;
-		/* Later ones go on with what is uploaded. What may be done is the user's to decide. */
-		if (kept || a.state == STORE_ACTION_UNKNOWN)
-			continue;
-		part_of_gone(s, m, &a, &p, &keep);
-		settle_over(s, action);
-		kept = keep;
-		to = a.to;
-	}
-	store_action_release(&a);
-	if (kept)
-		keep_here(s, m, to);
-	return kept;
-}
-
-void settle_vain(struct sync *s, struct store_message *m)
-{
-	uint64_t action = 0;
-
-	while (store_pending_next(s->store, m->number, action, &action)) {
-		store_part_delete(s->store, action, m->number);
-		settle_over(s, action);
-	}
-	if (m->state & STORE_SHOWN)
-		batch_project_shown(s, STORE_REMOVE, m);
-	store_message_delete(s->store, m->number);
-}
-
-void settle_reset(struct sync *s, const struct store_message *m, const char *mailbox)
-{
-	uint64_t action = 0;
-	struct store_part p;
-	char reason[200];
-
-	if (s->options.dry_run)
-		return;
-	snprintf(reason, sizeof reason,
-		"UIDVALIDITY of %.60s changed: the UID is another message's now; retry it after the next sync",
-		mailbox);
-	while (store_pending_next(s->store, m->number, action, &action)) {
-		if (!store_part_get(s->store, action, m->number, &p) || p.uid == 0 ||
-			(p.state & STORE_PART_MADE))
-			continue;
-		settle_fail_part(s, action, m->number, 0, reason);
-		settle_over(s, action);
-	}
 }
