@@ -100,7 +100,7 @@ static void apply_rules(struct sync *s)
 	for (struct box *box = s->boxes; box; box = box->next) {
 		standin_want(box);
 		if (!uids_is_empty(&box->shared) && limit > 0)
-			match_share(box, &limit);
+			labels_share(box, &limit);
 		if (box->rules_changed && limit > 0)
 			rules_apply(box, &limit);
 	}
@@ -346,7 +346,7 @@ void batch_commit(struct sync *s)
 	if (s->arrived_count > 0)
 		s->failures = 0; /* it moves: a cut now is a new one */
 	arrivals_free(s);
-	hauls_awaited(s);
+	labels_awaited(s);
 	account_mark(s);
 }
 

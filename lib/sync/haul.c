@@ -19,7 +19,6 @@
 #define ASK_MESSAGES 200
 #define ITEMS "(UID BODY.PEEK[])" /* RFC822 gives nothing on iCloud (Q54), BODY[] sets \Seen (Q56) */
 #define DOUBTS_MAX 100
-#define LABELS_MAX 16 /* of one mail, that are looked at */
 #define DOUBT_OCTETS (4u << 20)
 
 struct haul_ask {
@@ -127,7 +126,7 @@ static void settle_doubts(struct haul *h)
 	h->checking = false;
 }
 
-static void ask_again(struct box *box, uint32_t uid)
+void box_ask_again(struct box *box, uint32_t uid)
 {
 	if (uid && uid <= box->haul_after)
 		box->haul_after = uid - 1;
@@ -152,7 +151,7 @@ static void haul_end(struct haul *h)
 		link->haul = NULL;
 	box_pull_again(h->visit.box);
 	if (haul_sync(h)->arrived_count == 0)
-		hauls_awaited(haul_sync(h));
+		labels_awaited(haul_sync(h));
 	account_mark(haul_sync(h));
 }
 
@@ -219,12 +218,12 @@ static void put_off(struct haul *h, struct haul_ask *ask)
 		h->trusted = false;
 		h->refused = true;
 		for (struct haul_ask *other = h->asks; other; other = other->next)
-			ask_again(h->visit.box, uids_next(&other->uids, 1));
+			box_ask_again(h->visit.box, uids_next(&other->uids, 1));
 		for (struct doubt *d = h->doubts; d; d = d->next)
-			ask_again(h->visit.box, d->uid);
-		ask_again(h->visit.box, uids_next(&h->singles, 1));
-		ask_again(h->visit.box, uids_next(&h->postponed, 1));
-		ask_again(h->visit.box, standins_drop(h->standins));
+			box_ask_again(h->visit.box, d->uid);
+		box_ask_again(h->visit.box, uids_next(&h->singles, 1));
+		box_ask_again(h->visit.box, uids_next(&h->postponed, 1));
+		box_ask_again(h->visit.box, standins_drop(h->standins));
 		free_doubts(h);
 	} else if (h->trusted) {
 		uids_add_all(&h->postponed, &ask->uids);
@@ -304,54 +303,6 @@ static void send_ask(struct haul *h, struct uids *set, uint64_t octets)
 	imap_send(h->visit.link->imap, cmd, NULL, octets);
 }
 
-/* Is the same mail on its way for another label (S12)? Then it is not asked for again before that has come. */
-static bool is_asked(struct box *box, const struct store_message *m)
-{
-	struct sync *s = box->sync;
-	struct store_message k;
-	bool asked = false;
-	unsigned seen = 0;
-
-	if (!m->emailid || !s->account->match_bodies)
-		return false;
-	store_message_init(&k);
-	for (uint64_t after = 0; !asked && seen++ < LABELS_MAX &&
-		store_emailid_next(s->store, m->emailid, after, &k);
-		after = k.number) {
-		const struct box *other = box_by_id(s, k.mailbox);
-		asked = other && other != box && other->hauling && k.uid <= other->haul_after &&
-			(k.state & STORE_BODY_OWED) && !standin_is_owed(&k) && !uids_has(&other->refused, k.uid);
-	}
-	store_message_release(&k);
-	return asked;
-}
-
-void hauls_awaited(struct sync *s)
-{
-	for (struct box *box = s->boxes; box; box = box->next) {
-		if (box->awaits)
-			ask_again(box, box->awaits);
-		box->awaits = 0;
-	}
-}
-
-/* Has another label's haul brought its body since, or is that on its way? */
-static bool is_shared(struct box *box, const struct store_message *m)
-{
-	if (standin_is_owed(m))
-		return false;
-	if (match_body_by_emailid(box->sync, m) != 0) {
-		uids_add(&box->shared, m->uid);
-		account_mark(box->sync);
-		return true;
-	}
-	if (!is_asked(box, m))
-		return false;
-	if (!box->awaits)
-		box->awaits = m->uid;
-	return true;
-}
-
 /* Is it brought in another way than by its whole body? */
 static bool goes_elsewhere(struct haul *h, uint32_t uid)
 {
@@ -361,7 +312,7 @@ static bool goes_elsewhere(struct haul *h, uint32_t uid)
 
 	store_message_init(&m);
 	if (store_message_by_uid(box->sync->store, box->rec.id, uid, &m)) {
-		elsewhere = standin_is_owed(&m) || is_shared(box, &m);
+		elsewhere = standin_is_owed(&m) || labels_have(box, &m);
 		if (standin_is_owed(&m))
 			standins_add(h->standins, uid);
 	}
@@ -627,12 +578,12 @@ static void haul_lost(struct visit *v)
 
 	/* What was asked for and has not come, or is in doubt, is asked for again. */
 	for (struct haul_ask *ask = h->asks; ask; ask = ask->next)
-		ask_again(box, uids_next(&ask->uids, 1));
+		box_ask_again(box, uids_next(&ask->uids, 1));
 	for (struct doubt *d = h->doubts; d; d = d->next)
-		ask_again(box, d->uid);
-	ask_again(box, uids_next(&h->singles, 1));
-	ask_again(box, uids_next(&h->postponed, 1));
-	ask_again(box, standins_drop(h->standins));
+		box_ask_again(box, d->uid);
+	box_ask_again(box, uids_next(&h->singles, 1));
+	box_ask_again(box, uids_next(&h->postponed, 1));
+	box_ask_again(box, standins_drop(h->standins));
 	arrival_abandon(h->arrival);
 	h->arrival = NULL;
 	h->refused = true;
@@ -686,7 +637,7 @@ static bool has_to_ask(struct box *box)
 
 	store_message_init(&m);
 	while (!ask && store_owed_next(store, box->rec.id, box->haul_after, &uid, &size)) {
-		ask = !store_message_by_uid(store, box->rec.id, uid, &m) || !m.emailid || !is_shared(box, &m);
+		ask = !store_message_by_uid(store, box->rec.id, uid, &m) || !m.emailid || !labels_have(box, &m);
 		if (!ask)
 			box->haul_after = uid;
 	}

@@ -195,7 +195,7 @@ static void adopt(struct box *box, const struct store_message *n, uint64_t orpha
 }
 
 /* The body is here: its file is written from it. False where that fails; then it is fetched. */
-static bool share(struct box *box, struct store_message *n, uint64_t body)
+bool match_share(struct box *box, struct store_message *n, uint64_t body)
 {
 	struct sync *s = box->sync;
 	struct maildir_stat st;
@@ -210,46 +210,6 @@ static bool share(struct box *box, struct store_message *n, uint64_t body)
 	batch_show(s, n, &st);
 	box->result.matched++;
 	return true;
-}
-
-uint64_t match_body_by_emailid(struct sync *s, const struct store_message *n)
-{
-	struct store_message k;
-	uint64_t body = 0;
-	unsigned seen = 0;
-
-	if (!n->emailid || !s->account->match_bodies)
-		return 0;
-	store_message_init(&k);
-	for (uint64_t after = 0; body == 0 && seen++ < ALIKE_MAX &&
-		store_emailid_next(s->store, n->emailid, after, &k);
-		after = k.number)
-		body = k.body;
-	store_message_release(&k);
-	return body;
-}
-
-bool match_share(struct box *box, unsigned *limit)
-{
-	struct sync *s = box->sync;
-	struct store_message n;
-	uint32_t uid = 1;
-
-	store_message_init(&n);
-	while (*limit > 0 && (uid = uids_next(&box->shared, uid)) != 0) {
-		uint64_t body;
-		--*limit;
-		if (store_message_by_uid(s->store, box->rec.id, uid, &n) && !n.body &&
-			(n.state & STORE_BODY_OWED) && (body = match_body_by_emailid(s, &n)) != 0 &&
-			share(box, &n, body)) {
-			s->progress.messages_done++;
-			s->progress.octets_done += n.size;
-		}
-		uid++;
-	}
-	uids_remove_range(&box->shared, 1, uid ? uid - 1 : UID_MAX);
-	store_message_release(&n);
-	return !uids_is_empty(&box->shared);
 }
 
 static void resolve(struct box *box, struct store_message *n)
@@ -267,7 +227,7 @@ static void resolve(struct box *box, struct store_message *n)
 	}
 	if (f.body && !f.bodies_differ && !s->options.dry_run && s->account->match_bodies &&
 		plan_body(&box->rules, s->now, n->date, n->size, n->flags.system) != PLAN_BODY_NONE &&
-		share(box, n, f.body))
+		match_share(box, n, f.body))
 		return;
 	n->state &= ~(uint32_t)STORE_UNMATCHED;
 	box_owe(box, n);

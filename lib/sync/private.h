@@ -453,11 +453,11 @@ void push_tell_plan(struct sync *s);
 void push_free(struct push *p);
 
 /* haul.c */
+/* Bodies from this UID on are asked for anew. */
+void box_ask_again(struct box *box, uint32_t uid);
 /* Is there a body to ask for, beyond what is asked for already? */
 struct box *haul_find(struct sync *s, const struct link *link);
 void haul_start(struct link *link, struct box *box);
-/* Bodies that came for one label are here: other labels' messages that waited for them have their turn. */
-void hauls_awaited(struct sync *s);
 /* All that are under way: go on asking where there is room, end where all has come. */
 void hauls_more(struct sync *s);
 /* Is what comes for this visit of a haul of the mailbox that our record speaks of? */
@@ -500,10 +500,8 @@ bool match_suspects(struct sync *s, int64_t date, uint64_t size, bool has_emaili
 bool match_known_id(struct sync *s, const struct store_message *m, uint8_t id[16]);
 /* 16 octets that stand for the Message-ID in a header; zeros where there is none. */
 void match_message_id(struct slice header, uint8_t id[16]);
-/* The body of another message with the same EMAILID; 0: none is here. */
-uint64_t match_body_by_emailid(struct sync *s, const struct store_message *n);
-/* In a transaction: those of box->shared get it, without a fetch; true where more is left. */
-bool match_share(struct box *box, unsigned *limit);
+/* In a transaction: the body is here, its file is written from it. False where that fails; then it is fetched. */
+bool match_share(struct box *box, struct store_message *n, uint64_t body);
 /* In a transaction: resolves what is UNMATCHED and then drops orphans; true where more is left. */
 bool match_some(struct box *box, unsigned *limit);
 
@@ -582,6 +580,14 @@ struct box *fold_box_named(struct sync *s, const char *name); /* NULL */
 const char *fold_append(struct sync *s, const struct queue_action *line, struct store_action *a,
 	struct err *err);
 #define FOLD_FORCE 1u /* of store_action.options: delete even with new mail in it (R12) */
+
+/* labels.c: one mail in several mailboxes is fetched once. */
+/* Has another mailbox's haul brought its body since, or is that on its way? Then it is not to be asked for now. */
+bool labels_have(struct box *box, const struct store_message *m);
+/* Bodies that came for one mailbox are here: others' messages that waited for them have their turn. */
+void labels_awaited(struct sync *s);
+/* In a transaction: those of box->shared get it, without a fetch; true where more is left. */
+bool labels_share(struct box *box, unsigned *limit);
 
 /* batch.c */
 /* A transaction of its own: what mailboxes are, facts and projections made are written with it, and the
