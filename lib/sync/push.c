@@ -370,7 +370,6 @@ void push_start(struct sync *s)
 		p->pause = io_timer_new(s->io, on_pause, p);
 		store_action_init(&p->first);
 		uids_init(&p->others);
-		uids_init(&p->claimed);
 	}
 	p->state = PUSH_GATHERING;
 	p->after = p->part_action = 0;
@@ -389,7 +388,6 @@ void push_free(struct push *p)
 	io_timer_free(p->pause);
 	store_action_release(&p->first);
 	uids_release(&p->others);
-	uids_release(&p->claimed);
 	free(p);
 }
 

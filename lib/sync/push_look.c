@@ -63,12 +63,26 @@ static bool is_candidate(struct push *p, const struct push_seen *seen)
 	return !ours;
 }
 
-static bool is_taken(const struct push *p, uint32_t uid)
+/* Once for all comparisons of a match: there may be thousands on either side. */
+static void prepare(struct push *p)
 {
+	struct uids taken;
+
+	uids_init(&taken);
 	for (size_t i = 0; i < p->count; i++)
-		if (p->works[i].new_uid == uid)
-			return true;
-	return uids_has(&p->claimed, uid);
+		if (p->works[i].new_uid)
+			uids_add(&taken, p->works[i].new_uid);
+	for (size_t i = 0; i < p->stay->seen_count; i++) {
+		struct push_seen *seen = &p->stay->seen[i];
+		seen->candidate = is_candidate(p, seen);
+		seen->taken = uids_has(&taken, seen->uid);
+	}
+	uids_release(&taken);
+}
+
+static bool is_free(const struct push_seen *seen)
+{
+	return seen->candidate && !seen->taken;
 }
 
 static const uint8_t *hash_of(const struct push *p, uint32_t uid)
@@ -118,15 +132,37 @@ enum push_likeness push_compare(const struct store_message *m, const uint8_t *id
 	return !size ? PUSH_OTHER : date ? PUSH_SAME : PUSH_PERHAPS;
 }
 
-static enum push_likeness compare(struct push *p, const struct store_message *m, const struct push_seen *seen)
-{
-	struct store_body_info info;
-	const uint8_t *seen_hash = hash_of(p, seen->uid);
+/* A message of ours, and what it is known by. */
+struct mine {
+	struct store_message m;
+	bool known, has_body;
 	uint8_t id[16];
-	bool known = match_known_id(p->sync, m, id);
-	bool body = m->body && seen_hash && store_body_info(p->sync->store, m->body, &info);
+	struct store_body_info body;
+};
 
-	return push_compare(m, known ? id : NULL, body ? info.hash : NULL, seen, seen_hash, p->kind == &push_look);
+static void mine_of(struct push *p, struct mine *mine)
+{
+	mine->known = match_known_id(p->sync, &mine->m, mine->id);
+	mine->has_body = mine->m.body && store_body_info(p->sync->store, mine->m.body, &mine->body);
+}
+
+static bool mine_load(struct push *p, const struct work *w, struct mine *mine)
+{
+	if (!store_message_get(p->sync->store, w->made ? w->made : w->message, &mine->m))
+		return false;
+	mine_of(p, mine);
+	return true;
+}
+
+static const uint8_t *id_of(const struct mine *mine)
+{
+	return mine->known ? mine->id : NULL;
+}
+
+static enum push_likeness compare(struct push *p, const struct mine *mine, const struct push_seen *seen)
+{
+	return push_compare(&mine->m, id_of(mine), mine->has_body ? mine->body.hash : NULL, seen,
+		hash_of(p, seen->uid), p->kind == &push_look);
 }
 
 /* Reading bodies */
@@ -177,104 +213,109 @@ struct sink *push_look_sink(struct push *p, uint32_t uid)
 
 static void find_bodies(struct push *p, enum work_outcome which, struct uids *set)
 {
-	struct store_message m;
-	uint8_t id[16];
+	struct mine mine = { 0 };
 
-	store_message_init(&m);
+	prepare(p);
 	for (size_t i = 0; i < p->count; i++) {
-		const struct work *w = &p->works[i];
-		if (w->outcome != which || !store_message_get(p->sync->store, w->made ? w->made : w->message, &m))
+		if (p->works[i].outcome != which || !mine_load(p, &p->works[i], &mine))
 			continue;
-		bool known = match_known_id(p->sync, &m, id);
 		for (size_t k = 0; k < p->stay->seen_count; k++) {
 			const struct push_seen *seen = &p->stay->seen[k];
-			if (is_candidate(p, seen) && needs_body(&m, seen, known, is_same_id(seen, known ? id : NULL)))
+			if (seen->candidate &&
+				needs_body(&mine.m, seen, mine.known, is_same_id(seen, id_of(&mine))))
 				uids_add(set, seen->uid);
 		}
 	}
-	store_message_release(&m);
+	store_message_release(&mine.m);
 }
+
+/* Matching */
 
 /* Of an earlier command that was answered OK, without the UID: it is there, so it has its claim before what may be
  * there. */
-static void claim(struct push *p, const struct store_message *m)
+static void claim(struct push *p, const struct mine *mine)
 {
-	uint32_t uid = 0;
+	struct push_seen *claimed = NULL;
 	bool alike = false;
 
 	for (size_t i = 0; i < p->stay->seen_count && !alike; i++) {
-		const struct push_seen *seen = &p->stay->seen[i];
-		if (!is_candidate(p, seen) || is_taken(p, seen->uid) || compare(p, m, seen) != PUSH_SAME)
+		struct push_seen *seen = &p->stay->seen[i];
+		if (!is_free(seen) || compare(p, mine, seen) != PUSH_SAME)
 			continue;
-		alike = mail_flags_equal(&seen->flags, &m->flags);
-		if (alike || uid == 0)
-			uid = seen->uid;
+		alike = mail_flags_equal(&seen->flags, &mine->m.flags);
+		if (alike || !claimed)
+			claimed = seen;
 	}
-	if (uid)
-		uids_add(&p->claimed, uid);
+	if (claimed)
+		claimed->taken = true;
 }
 
 static void claim_all(struct push *p)
 {
-	struct store_message m;
+	struct mine mine = { 0 };
 
-	uids_clear(&p->claimed);
-	store_message_init(&m);
-	for (uint64_t after = 0; store_orphan_next(p->sync->store, p->to->rec.id, after, &m); after = m.number)
-		if (m.state & STORE_OURS)
-			claim(p, &m);
-	store_message_release(&m);
+	for (uint64_t after = 0; store_orphan_next(p->sync->store, p->to->rec.id, after, &mine.m);
+		after = mine.m.number) {
+		if (!(mine.m.state & STORE_OURS))
+			continue;
+		mine_of(p, &mine);
+		claim(p, &mine);
+	}
+	store_message_release(&mine.m);
 }
 
-/* Matching. `alike`: only what has the flags, too, since of equal messages they tell which is which. */
-
+/* `alike`: only what has the flags, too, since of equal messages they tell which is which. */
 static void match_one(struct push *p, struct work *w, enum work_outcome which, bool alike)
 {
-	struct store_message m;
+	struct mine mine = { 0 };
 
-	store_message_init(&m);
-	if (!store_message_get(p->sync->store, w->made ? w->made : w->message, &m))
-		goto out;
+	if (!mine_load(p, w, &mine))
+		return;
 	for (size_t i = 0; i < p->stay->seen_count && w->new_uid == 0; i++) {
-		const struct push_seen *seen = &p->stay->seen[i];
+		struct push_seen *seen = &p->stay->seen[i];
 		enum push_likeness like;
-		if (!is_candidate(p, seen) || is_taken(p, seen->uid) ||
-			(alike && !mail_flags_equal(&seen->flags, &m.flags)))
+		if (!is_free(seen) || (alike && !mail_flags_equal(&seen->flags, &mine.m.flags)))
 			continue;
-		like = compare(p, &m, seen);
+		like = compare(p, &mine, seen);
 		if (like == PUSH_PERHAPS && which == WORK_OPEN)
 			w->suspect = true;
 		if (like != PUSH_SAME)
 			continue;
 		w->new_uid = seen->uid;
+		seen->taken = true;
 		w->suspect = false;
 		if (w->outcome == WORK_OPEN)
 			w->outcome = WORK_DONE;
 	}
-out:
-	store_message_release(&m);
+	store_message_release(&mine.m);
+}
+
+static void give_back(struct push *p, uint32_t uid)
+{
+	for (size_t i = 0; i < p->stay->seen_count; i++)
+		if (p->stay->seen[i].uid == uid)
+			p->stay->seen[i].taken = false;
 }
 
 /* As many of theirs as of ours, or the UIDs are anybody's: then the pull has to find out. */
 static void drop_ambiguous(struct push *p)
 {
-	struct store_message m;
+	struct mine mine = { 0 };
 
-	store_message_init(&m);
 	for (size_t i = 0; i < p->count; i++) {
 		struct work *w = &p->works[i];
 		bool more = false;
-		if (!w->looked || w->new_uid == 0 ||
-			!store_message_get(p->sync->store, w->made ? w->made : w->message, &m))
+		if (!w->looked || w->new_uid == 0 || !mine_load(p, w, &mine))
 			continue;
-		for (size_t k = 0; k < p->stay->seen_count && !more; k++) {
-			const struct push_seen *seen = &p->stay->seen[k];
-			more = is_candidate(p, seen) && !is_taken(p, seen->uid) && compare(p, &m, seen) == PUSH_SAME;
-		}
-		if (more)
-			w->new_uid = 0;
+		for (size_t k = 0; k < p->stay->seen_count && !more; k++)
+			more = is_free(&p->stay->seen[k]) &&
+			       compare(p, &mine, &p->stay->seen[k]) == PUSH_SAME;
+		if (!more)
+			continue;
+		give_back(p, w->new_uid);
+		w->new_uid = 0;
 	}
-	store_message_release(&m);
+	store_message_release(&mine.m);
 }
 
 void push_look_match(struct push *p, enum work_outcome which)
@@ -283,6 +324,7 @@ void push_look_match(struct push *p, enum work_outcome which)
 
 	if (!p->stay->ok || (rec->uidvalidity != 0 && rec->uidvalidity != p->stay->uidvalidity))
 		return; /* UIDs of another mailbox (S2) */
+	prepare(p);
 	claim_all(p);
 	for (size_t i = 0; i < p->count; i++) {
 		p->works[i].looked = p->works[i].outcome == which && p->works[i].new_uid == 0;

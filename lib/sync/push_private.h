@@ -17,6 +17,7 @@ struct push_seen {
 	char *emailid;
 	bool has_id; /* its header was told */
 	uint8_t message_id[16];
+	bool candidate, taken; /* push_look.c: may be ours; is matched */
 };
 
 /* A mailbox, open on the first connection for the batches that follow. Fills itself, decides nothing. */
@@ -150,7 +151,6 @@ struct push {
 	struct uids others;        /* R7 */
 	unsigned rounds;           /* of a row that is run again */
 	uint32_t seen_uidnext;     /* of the look before */
-	struct uids claimed;       /* of those that are ours for certain, though their UIDs were not told */
 	struct hashed { uint32_t uid; uint8_t hash[MAIL_HASH_SIZE]; } *hashed; /* bodies read by push_look.c */
 	size_t hashed_count;
 	struct body_sink *sinks;

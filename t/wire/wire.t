@@ -53,7 +53,7 @@ from tap import BIN, LIB, TOP, WORK
 
 PROGRAM = os.path.abspath(os.environ.get("MAILTIDE") or tap.MAILTIDE)
 SANITIZED = "asan" in PROGRAM
-LIMIT_S = 60 if SANITIZED else 30	# of a run
+LIMIT_S = 90 if SANITIZED else 45	# of a run
 CONF = {
 	"host": '"127.0.0.1"', "tls": '"none"', "user": '"ana"', "password-command": '"echo pass"',
 	"auth": '"PLAIN"', "connections": '"1"', "compress": '"no"', "timeout": '"20"',
@@ -207,7 +207,7 @@ class Test:
 		self.wrong.append(" ".join(map(str, what)))
 
 	def serve(self):
-		command = [LIB + "/wire.py", "--timeout", "6"]
+		command = [LIB + "/wire.py", "--timeout", "30" if SANITIZED else "15"]
 		if self.split:
 			command += ["--split", "1"]
 		if self.head.slow:
