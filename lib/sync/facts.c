@@ -12,6 +12,8 @@ void facts_load(struct sync *s)
 	buf_init(&fact, 0);
 	s->no_examine = store_get(s->store, "server.no-examine", &fact);
 	s->no_mailboxid = store_get(s->store, "server.no-mailboxid", &fact);
+	if (store_get(s->store, "server.append-max", &fact))
+		s->append_max = (unsigned)strtoul(buf_str(&fact), NULL, 10);
 	if (store_get(s->store, "server.mechanism", &fact) && fact.len > 0)
 		s->mechanism = mem_copy(buf_str(&fact));
 	buf_release(&fact);
@@ -20,6 +22,8 @@ void facts_load(struct sync *s)
 
 void facts_put(struct sync *s)
 {
+	char number[16];
+
 	throttle_put(s);
 	if (!s->facts_changed)
 		return;
@@ -27,6 +31,8 @@ void facts_put(struct sync *s)
 		store_put(s->store, "server.no-mailboxid", slice_of("1"));
 	if (s->no_examine)
 		store_put(s->store, "server.no-examine", slice_of("1"));
+	snprintf(number, sizeof number, "%u", s->append_max);
+	store_put(s->store, "server.append-max", slice_of(number));
 	store_put(s->store, "server.mechanism", slice_of(s->mechanism ? s->mechanism : ""));
 	s->facts_changed = false;
 }

@@ -130,6 +130,8 @@ struct throttle {
 	int64_t not_before;  /* no run before that; seconds since 1970 */
 	unsigned backoff_s;  /* the last one that was not told by the server */
 	char *words;         /* why */
+	unsigned window;     /* commands at once, learnt; 0: as configured */
+	bool narrowed;       /* in this run */
 	unsigned max_set;    /* UIDs in a command, learnt; 0: any number */
 	bool max_set_proved;
 	bool changed;
@@ -178,6 +180,7 @@ struct sync {
 	uint64_t expected; /* messages that LIST-STATUS told and we do not know */
 	bool pipeline_mailboxes;
 	/* Facts of this server, learnt and kept (facts.c). */
+	unsigned append_max; /* messages in one APPEND, where more were refused; 0: any number */
 	bool no_mailboxid; /* STATUS tells it wrong */
 	bool no_examine;   /* Q70: its UIDVALIDITY is told by SELECT only */
 	bool no_qresync;   /* it refuses the parameters (Q76); not kept */

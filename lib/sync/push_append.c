@@ -198,6 +198,8 @@ static void take_refusal(struct push *p, const struct append_ask *ask, const str
 		count += p->works[i].command == ask->number;
 	if (is_missing(tagged->cond.code))
 		p->missing = true;
+	else if (count > 1 && (p->refused_together == 0 || count < p->refused_together))
+		p->refused_together = (unsigned)count;
 	for (size_t i = ask->first; i <= ask->last; i++) {
 		struct work *w = &p->works[i];
 		if (w->command != ask->number)
@@ -248,7 +250,7 @@ static void add_message(struct push *p, struct imap_cmd *cmd, const struct work 
 static bool fits(struct push *p, const struct imap_cmd *cmd, uint64_t octets, size_t messages, uint64_t size)
 {
 	return push_has(p, IMAP_CAP_MULTIAPPEND) && octets + size <= COMMAND_OCTETS &&
-	       messages < COMMAND_MESSAGES && imap_cmd_len(cmd) < COMMAND_LINE;
+	       messages < (p->sync->append_max ? p->sync->append_max : COMMAND_MESSAGES) && imap_cmd_len(cmd) < COMMAND_LINE;
 }
 
 static struct imap_cmd *begin_command(struct push *p, struct append_ask **out, size_t first)
@@ -371,6 +373,19 @@ static bool any_refused(const struct push *p)
 	return false;
 }
 
+/* Several were refused as one, and each of them was taken alone: it was their number. */
+static void learn_number(struct push *p)
+{
+	bool all = p->refused_together > 0;
+
+	for (size_t i = 0; i < p->count && all; i++)
+		all = !p->works[i].alone || p->works[i].outcome == WORK_DONE;
+	if (all)
+		p->sync->append_max = p->refused_together / 2;
+	p->sync->facts_changed = p->sync->facts_changed || all;
+	p->refused_together = 0;
+}
+
 static void recv_append(struct push *p)
 {
 	bool together = false;
@@ -391,6 +406,8 @@ static void recv_append(struct push *p)
 			judge_single(p, w);
 		w->together = false;
 	}
+	if (!together && push_open_count(p) == 0)
+		learn_number(p);
 	if (together)
 		push_go(p, "look"); /* has any of them come in spite of it? Then, and only then, singles */
 	else if (push_open_count(p) > 0)

@@ -281,7 +281,7 @@ static void begin_batch(struct push *p, const struct store_action *a)
 	p->to = box_by_id(s, a->verb == QUEUE_APPEND ? a->mailbox : a->to);
 	p->row = 0;
 	p->row_sent = p->missing = p->created = false;
-	p->rounds = 0;
+	p->rounds = p->refused_together = 0;
 	/* What was noted before it was sent counts, also where the copy is there and the source is still to go. */
 	p->uidnext = p->first.state == STORE_ACTION_INTENT ? p->first.uidnext : 0;
 	p->uidvalidity = p->first.state == STORE_ACTION_INTENT ? p->first.uidvalidity : 0;

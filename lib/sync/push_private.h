@@ -145,6 +145,7 @@ struct push {
 	bool again;                /* a body is to be uploaded in place of a message that is gone */
 	bool relist;               /* a mailbox was renamed: LIST must come before the next batch */
 	bool no_move;              /* it is offered and refused (Q35) */
+	unsigned refused_together; /* append: so many in one command, the fewest; 0: none */
 	bool refused;              /* the last command was answered NO or BAD */
 	enum imap_code code;
 	char words[300];

@@ -10,6 +10,9 @@
  *    of that kind: the run ends, and the next one begins after a minute at the earliest, then two, up
  *    to four hours, until a run has come to its end.
  *
+ * A server that has asked to slow down gets fewer commands at once from then on, half of what it got, also in later
+ * runs ("server.window"); each run that it takes without a word of that kind doubles it again.
+ *
  * So a run from cron(8) that comes too early never touches the server, whose count of our tries goes on.
  * What is remembered are the facts "server.not-before", "server.held", "server.backoff".
  *
@@ -38,7 +41,7 @@ static void set_pace(struct link *link)
 	bool slow = t->pace.level > 0;
 
 	if (link->state == LINK_READY)
-		imap_slow(link->imap, t->holding, slow ? 1 : 0);
+		imap_slow(link->imap, t->holding, slow ? 1 : t->window);
 }
 
 static void set_paces(struct sync *s)
@@ -81,6 +84,10 @@ static void pace(struct sync *s, bool throttled)
 	/* What was in flight already says the same once more. */
 	if (t->holding || (!throttled && t->pace.level == 0))
 		return;
+	if (throttled && !t->narrowed) {
+		t->window = throttle_narrow(t->window, s->account->max_commands);
+		t->narrowed = t->changed = true;
+	}
 	throttle_pace_answer(&t->pace, throttled);
 	if (throttled)
 		log_line(LOG_STEPS, s->account->name, "throttled: a pause of %g s before each command",
@@ -151,6 +158,10 @@ void throttle_succeeded(struct sync *s)
 {
 	struct throttle *t = &s->throttle;
 
+	if (t->window > 0 && !t->narrowed) {
+		t->window = throttle_widen(t->window, s->account->max_commands);
+		t->changed = true;
+	}
 	if (t->not_before == 0 && t->backoff_s == 0)
 		return;
 	t->not_before = 0;
@@ -403,6 +414,7 @@ void throttle_load(struct sync *s)
 	struct buf words;
 
 	t->not_before = get_number(s, "server.not-before");
+	t->window = (unsigned)(get_number(s, "server.window") % THROTTLE_WINDOW_MAX);
 	t->backoff_s = backoff < LONGEST_S ? (unsigned)backoff : LONGEST_S;
 	t->max_set = max_set < UINT32_MAX ? (unsigned)max_set : 0;
 	t->max_set_proved = t->max_set > 0;
@@ -421,6 +433,7 @@ void throttle_put(struct sync *s)
 	put_number(s, "server.not-before", t->not_before);
 	put_number(s, "server.backoff", t->backoff_s);
 	store_put(s->store, "server.held", slice_of(t->words ? t->words : ""));
+	put_number(s, "server.window", t->window);
 	if (t->max_set_proved)
 		put_number(s, "server.max-set", t->max_set);
 	t->changed = false;

@@ -17,6 +17,12 @@ struct throttle_pace {
 void throttle_pace_answer(struct throttle_pace *pace, bool throttled);
 double throttle_pace_s(const struct throttle_pace *pace);
 
+/* How many commands at once, 0: as many as the configuration says (`most`). Half of that, but never less than 4; and
+ * twice, until it is as many again. */
+#define THROTTLE_WINDOW_MAX 400
+unsigned throttle_narrow(unsigned window, unsigned most);
+unsigned throttle_widen(unsigned window, unsigned most);
+
 /* "Suggested Backoff Time: 299961 milliseconds" (Q19). Rounded up to whole seconds, at most four hours. */
 bool throttle_suggested(struct slice text, unsigned *seconds);
 /* How long to stay away, in seconds, where the last time was `last` (0: there was none). Over quota means hours (Q4). */

@@ -6,6 +6,7 @@
 
 #define LEVELS 8   /* 0.5 s to 64 s */
 #define CLEAN 4    /* so many answers at a level before it is left again, or it would swing */
+#define WINDOW_LEAST 4u
 #define BACKOFF_FIRST_S 60u
 #define BACKOFF_QUOTA_S 3600u
 #define BACKOFF_LAST_S (4u * 3600)
@@ -24,6 +25,23 @@ void throttle_pace_answer(struct throttle_pace *pace, bool throttled)
 double throttle_pace_s(const struct throttle_pace *pace)
 {
 	return pace->level > 0 ? 0.25 * (double)(1u << pace->level) : 0;
+}
+
+static unsigned most_of(unsigned most)
+{
+	return most == 0 || most > THROTTLE_WINDOW_MAX ? THROTTLE_WINDOW_MAX : most;
+}
+
+unsigned throttle_narrow(unsigned window, unsigned most)
+{
+	unsigned now = window > 0 && window < most_of(most) ? window : most_of(most);
+
+	return now / 2 > WINDOW_LEAST ? now / 2 : WINDOW_LEAST;
+}
+
+unsigned throttle_widen(unsigned window, unsigned most)
+{
+	return window == 0 || 2 * window >= most_of(most) ? 0 : 2 * window;
 }
 
 bool throttle_suggested(struct slice text, unsigned *seconds)

@@ -30,6 +30,20 @@ static void test_pace(void)
 	ok(throttle_pace_s(&pace) == 1, "clean answers are counted at each level anew");
 }
 
+static void test_window(void)
+{
+	unsigned window = 0;
+
+	window = throttle_narrow(window, 0);
+	ok(window == 200, "half of what there is at most: %u", window);
+	window = throttle_narrow(window, 25);
+	ok(window == 12, "half of what the configuration allows, where that is less: %u", window);
+	ok(throttle_narrow(5, 25) == 4 && throttle_narrow(4, 0) == 4, "never less than four");
+	ok(throttle_widen(12, 25) == 24, "and twice as many again");
+	ok(throttle_widen(24, 25) == 0 && throttle_widen(200, 0) == 0, "until it is as many as before");
+	ok(throttle_widen(0, 0) == 0, "none is none");
+}
+
 static void test_suggested(void)
 {
 	static const struct {
@@ -99,6 +113,7 @@ static void test_bucket(void)
 int main(void)
 {
 	test_pace();
+	test_window();
 	test_suggested();
 	test_backoff();
 	test_bucket();
