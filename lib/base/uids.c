@@ -78,7 +78,8 @@ static void replace(struct uids *u, size_t from, size_t to, const struct uid_ran
 	size_t tail = u->count - to;
 
 	make_room(u, from + count + tail);
-	memmove(u->ranges + from + count, u->ranges + to, tail * sizeof *u->ranges);
+	if (from + count != to) /* else, mostly, nothing moves */
+		memmove(u->ranges + from + count, u->ranges + to, tail * sizeof *u->ranges);
 	if (count > 0)
 		memcpy(u->ranges + from, ranges, count * sizeof *ranges);
 	u->count = from + count + tail;

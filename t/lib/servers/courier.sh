@@ -7,7 +7,7 @@
 #	courier.sh uidvalidity DIR USER MAILBOX	a new one
 #	courier.sh quota DIR USER OCTETS
 #
-# The users are u1 to u9 with the password "pass"; DIR/mail/USER/Maildir is theirs. All mailboxes are
+# The users are u1 to u12 with the password "pass"; DIR/mail/USER/Maildir is theirs. All mailboxes are
 # below "INBOX.". What happened is told in DIR/log.
 #
 # Options:
@@ -94,12 +94,12 @@ accounts() {
 	password=$(openssl passwd -6 pass)
 	(
 		umask 077
-		for n in 1 2 3 4 5 6 7 8 9; do
+		for n in 1 2 3 4 5 6 7 8 9 10 11 12; do
 			printf 'u%s\thome=%s|mail=%s/Maildir|uid=5000|gid=5000|systempw=%s\n' \
 			    $n "$place/mail/u$n" "$place/mail/u$n" "$password"
 		done >"$place/courier/userdb"
 	)
-	for n in 1 2 3 4 5 6 7 8 9; do
+	for n in 1 2 3 4 5 6 7 8 9 10 11 12; do
 		for sub in '' .Sent .Trash; do
 			box=$place/mail/u$n/Maildir/$sub
 			mkdir -p "$box/cur" "$box/new" "$box/tmp"

@@ -5,7 +5,7 @@
 #	imap4d.sh stop DIR	at once; the mail stays
 #	imap4d.sh remove DIR	stop, and delete DIR
 #
-# The users are u1 to u9 with the password "pass". INBOX is DIR/spool/USER, the other mailboxes are
+# The users are u1 to u12 with the password "pass". INBOX is DIR/spool/USER, the other mailboxes are
 # in DIR/mail/USER, separated by "/". What happened is told in DIR/log.
 set -eu
 
@@ -43,11 +43,12 @@ accounts() {
 	cp /etc/passwd /etc/shadow /etc/group "$place/etc"
 	password=$(openssl passwd -6 pass)
 	echo 'mailtide:x:5100:' >>"$place/etc/group"
-	for n in 1 2 3 4 5 6 7 8 9; do
-		echo "u$n:x:510$n:5100::$place/mail/u$n:/bin/sh" >>"$place/etc/passwd"
-		echo "u$n:$password:19000:0:99999:7:::" >>"$place/etc/shadow"
-		mkdir -p "$place/mail/u$n" "$place/spool/u$n/cur" "$place/spool/u$n/new" "$place/spool/u$n/tmp"
-		chown -R "510$n:5100" "$place/mail/u$n" "$place/spool/u$n"
+	for n in 01 02 03 04 05 06 07 08 09 10 11 12; do
+		user=u${n#0}
+		echo "$user:x:51$n:5100::$place/mail/$user:/bin/sh" >>"$place/etc/passwd"
+		echo "$user:$password:19000:0:99999:7:::" >>"$place/etc/shadow"
+		mkdir -p "$place/mail/$user" "$place/spool/$user/cur" "$place/spool/$user/new" "$place/spool/$user/tmp"
+		chown -R "51$n:5100" "$place/mail/$user" "$place/spool/$user"
 	done
 }
 
