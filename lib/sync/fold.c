@@ -71,10 +71,15 @@ static void each_named(struct about *o, void (*act)(struct about *o, uint64_t nu
 static void drop(struct about *o, uint64_t number)
 {
 	struct store_action a;
+	bool known;
 
 	store_action_init(&a);
-	if (store_action_get(o->s->store, number, &a) &&
-		(a.state != STORE_ACTION_INTENT || queue_action_get(o->line, "force")))
+	known = store_action_get(o->s->store, number, &a);
+	if (known && a.state == STORE_ACTION_INTENT && !queue_action_get(o->line, "force"))
+		account_note(o->s, SYNC_WARNING, NULL,
+			"action %llu is not dropped: it may have been sent already, which the next sync finds out",
+			(unsigned long long)number);
+	else if (known)
 		settle_drop(o->s, number);
 	store_action_release(&a);
 }

@@ -26,13 +26,13 @@ static const char *take_in(struct sync *s, const char *path, char hex[65], uint6
 	return why;
 }
 
-/* The body into the store, the beginning of it into *header. 0, or -1. */
-static int read_body(struct sync *s, int fd, uint64_t *body, struct buf *header)
+/* The body into the store, the beginning of it into *header. NULL, or why not; `name` is its hash. */
+static const char *read_body(struct sync *s, int fd, const char *name, uint64_t *body, struct buf *header)
 {
 	struct store_body *b = store_body_new(s->store);
 	struct mail_hash *hash = mail_hash_new();
 	uint8_t sha256[MAIL_HASH_SIZE];
-	char *piece = mem_new(PIECE);
+	char *piece = mem_new(PIECE), hex[65];
 	ssize_t n;
 
 	while ((n = read(fd, piece, PIECE)) > 0) {
@@ -46,11 +46,13 @@ static int read_body(struct sync *s, int fd, uint64_t *body, struct buf *header)
 	mail_hash_take(hash, sha256);
 	mail_hash_free(hash);
 	free(piece);
-	if (n < 0)
-		store_body_free(b);
-	else
+	mail_hash_hex(sha256, hex);
+	if (n == 0 && strcmp(hex, name) == 0) {
 		*body = store_body_finish(b, sha256, NULL);
-	return n < 0 ? -1 : 0;
+		return NULL;
+	}
+	store_body_free(b);
+	return n < 0 ? "its body cannot be read" : "its body in outgoing/ is not what was queued";
 }
 
 static void note_made(struct sync *s, uint64_t action, uint64_t message)
@@ -85,9 +87,8 @@ static const char *make_message(struct sync *s, struct store_action *a, int fd)
 
 	store_message_init(&m);
 	buf_init(&header, 0);
-	if (read_body(s, fd, &m.body, &header) < 0)
-		why = "its body cannot be read";
-	else if (is_our_standin(s, buf_slice(&header)))
+	why = read_body(s, fd, a->text, &m.body, &header);
+	if (!why && is_our_standin(s, buf_slice(&header)))
 		why = "it is a stand-in, not the message; `mailtide fetch` brings that";
 	if (why)
 		goto out;
