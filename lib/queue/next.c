@@ -50,7 +50,8 @@ static int find(struct queue *q, uint64_t after, struct found *f, struct err *er
 		bool ascends = f->number > q->floor;
 		if (ascends)
 			q->floor = f->number;
-		if (ascends ? f->number > after : q->floor >= after)
+		/* One without a number will get one above all, whatever stands before it in the file. */
+		if (ascends ? f->number > after : q->floor >= after || f->kind == LINE_UNNUMBERED)
 			return 1;
 	}
 	f->floor = q->floor;

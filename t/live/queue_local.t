@@ -390,4 +390,18 @@ k.account.syncs("unmade: sync")
 same(k.account, k.c, "unmade: both sides are equal", gone=["B"])
 is_(k.account.run("check", "work").returncode, 0, "unmade: check")
 
+# What lies in outgoing/ is sent only if it is what was queued.
+
+k = Case()
+write(k.account.dir + "/letter", "Subject: a letter\n\ntext\n")
+k.add("append", "A", k.account.dir + "/letter")
+k.queue("drop", "work", "1")
+line = "- 2026-11-22T15:05:00Z append A  sha256=%s" % sha256(b"Subject: a letter\r\n\r\ntext\r\n")
+os.makedirs(k.account.state + "/outgoing", exist_ok=True)
+write(k.account.state + "/outgoing/" + line.split("=")[1], b"Subject: another\r\n\r\ntext\r\n")
+k.script(line)
+run = k.account.sync()
+like(run.stderr, "action 3 is refused: its body in outgoing/ is not what was queued", "tampered: not taken")
+is_(k.bodies("A"), [], "tampered: nothing was sent")
+
 done_testing()

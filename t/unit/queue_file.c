@@ -188,6 +188,15 @@ static void test_hand_made(void)
 	is_int(append_one(q, "f"), 6, "a writer numbers them first");
 	is_str(read_from(q, 4), "5e 6f", "in their order");
 	queue_close(q);
+
+	put_file("mailtide-actions 1 s1 28\n" LINE("-", "a"));
+	q = open_queue();
+	is_str(read_from(q, 27), "28a", "also where all before them were done and left out");
+	queue_close(q);
+	put_file("mailtide-actions 1 s1 28\n" LINE("20", "a") LINE("-", "b"));
+	q = open_queue();
+	is_str(read_from(q, 27), "28b", "or but old ones");
+	queue_close(q);
 }
 
 static void test_long(void)
