@@ -458,7 +458,7 @@ with open(HOME, "wb") as f:
 	f.write(re.sub(rb"^mailtide-actions 1 \S+", b"mailtide-actions 1 0123456789abcdef", line))
 run = queue("home")
 is_(set(row.split("\t")[1] for row in run.stdout.splitlines()), {"held"}, "another store: all are held")
-like(run.stderr, '"mailtide queue retry" takes them over', "and how to go on is said")
+like(run.stderr, '"mailtide queue retry home" takes them over', "and how to go on is said")
 os.rename(other.state + "/store", WORK + "/lost")
 like(other.run("status").stdout, r"^home: never synced\nhome: actions: \d+ held, made for another store; .*\n$",
 	"the store is lost: status tells what is queued")
