@@ -1,4 +1,5 @@
 /* The configuration, and the accounts that a command is about. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,12 +68,12 @@ struct store *cmd_store(const struct conf_account *account, bool *never, int *ex
 }
 
 /* Names live for one turn only, so the best one is kept aside. */
-const char *similar_mailbox(struct store *store, const char *wanted)
+const char *similar_mailbox(struct store *store, const char *wanted, const char *account)
 {
+	static char text[400];
 	struct store_mailbox box;
 	struct similar similar;
 	char *best = NULL;
-	const char *text;
 
 	similar_to(&similar, wanted);
 	for (uint32_t id = 0; store_mailbox_next(store, id, &box);) {
@@ -85,7 +86,10 @@ const char *similar_mailbox(struct store *store, const char *wanted)
 		}
 		store_mailbox_release(&box);
 	}
-	text = similar_text(&similar);
+	if (best)
+		snprintf(text, sizeof text, "%s", similar_text(&similar));
+	else
+		snprintf(text, sizeof text, "; \"mailtide ls %.300s\" lists them", account);
 	free(best);
 	return text;
 }

@@ -74,7 +74,7 @@ struct store;
  * not printed; NULL without: printed, *exit_status tells. */
 struct store *cmd_store(const struct conf_account *account, bool *never, int *exit_status);
 /* similar_text for the mailboxes of the store. */
-const char *similar_mailbox(struct store *store, const char *wanted);
+const char *similar_mailbox(struct store *store, const char *wanted, const char *account);
 
 /* The commands. */
 int cmd_sync(const struct cmd *cmd);

@@ -21,7 +21,7 @@ static void print_all(void)
 		printf("  %-18s %s\n", c->name, c->summary);
 	puts("");
 	print_options(global_options);
-	puts("\nMore: mailtide help COMMAND, mailtide(1), mailtide.conf(5)");
+	puts("\nMore: mailtide help COMMAND, mailtide(1), mailtide.conf(5), mailtide-actions(5)");
 }
 
 static int print_one(const char *name)
@@ -35,7 +35,8 @@ static int print_one(const char *name)
 	if (name[0] != '-')
 		c = command_find(name);
 	if (!c) {
-		output_error(NULL, NULL, "there is no command \"%s\"%s", name, similar_text(&similar));
+		output_error(NULL, NULL, "there is no command \"%s\"%s", name, similar.best ?
+			similar_text(&similar) : "; \"mailtide help\" lists them");
 		return CMD_USAGE;
 	}
 	printf("usage: mailtide %s", c->name);

@@ -109,6 +109,12 @@ static void shown_path(struct listing *l, const struct store_message *m)
 	maildir_path(&name, &l->path);
 }
 
+/* Where a queued move has put it only here, the server has no number for it yet. */
+static uint32_t uid_in(const struct store_message *m, const struct store_mailbox *box)
+{
+	return m->mailbox == box->id ? m->uid : 0;
+}
+
 static void list_message_object(struct listing *l, const struct store_mailbox *box,
 	const struct store_message *m, const char *number, const char *date)
 {
@@ -118,7 +124,7 @@ static void list_message_object(struct listing *l, const struct store_mailbox *b
 	json_object_set_new(o, "account", output_text(l->account->name));
 	json_object_set_new(o, "mailbox", output_text(box->name));
 	json_object_set_new(o, "number", output_text(number));
-	json_object_set_new(o, "uid", output_number(m->uid));
+	json_object_set_new(o, "uid", output_number(uid_in(m, box)));
 	json_object_set_new(o, "flags", output_text(buf_str(&l->flags)));
 	json_object_set_new(o, "size", output_number(m->size));
 	json_object_set_new(o, "date", output_text(date));
@@ -141,7 +147,7 @@ static void list_message(struct listing *l, const struct store_mailbox *box,
 		return;
 	}
 	buf_clear(&l->line);
-	buf_addf(&l->line, "%s\t%lu", number, (unsigned long)m->uid);
+	buf_addf(&l->line, "%s\t%lu", number, (unsigned long)uid_in(m, box));
 	add_field(&l->line, buf_str(&l->flags));
 	buf_addf(&l->line, "\t%llu\t%s", (unsigned long long)m->size, date);
 	add_field(&l->line, buf_str(&l->path));
@@ -151,7 +157,7 @@ static void list_message(struct listing *l, const struct store_mailbox *box,
 static int unknown_mailbox(struct listing *l, const char *name)
 {
 	output_error(l->account->name, NULL, "no mailbox \"%s\" is known%s", name,
-		similar_mailbox(l->store, name));
+		similar_mailbox(l->store, name, l->account->name));
 	return CMD_USAGE;
 }
 

@@ -8,7 +8,7 @@
 static const struct cmd_option sync_options[] = {
 	{ "--profile", "NAME", "with the rules of this profile" },
 	{ "--pull", NULL, "only bring what is new on the server" },
-	{ "--push", NULL, "only send what was done here" },
+	{ "--push", NULL, "only send what is queued" },
 	{ "--dry-run", NULL, "print what would be done, and change nothing" },
 	{ NULL, NULL, NULL },
 };
@@ -28,8 +28,8 @@ static const char queue_more[] =
 	"  queue [ACCOUNT]              what waits, has failed, or is held\n"
 	"  queue add ACCOUNT VERB ...   one action, and its number\n"
 	"  queue add ACCOUNT -          many, a line each, from standard input\n"
-	"  queue retry ACCOUNT [N...]   try again what has failed or is held, all of it or these\n"
-	"  queue drop ACCOUNT N...      forget these\n"
+	"  queue retry ACCOUNT [N...]   try again what has failed, all of it or these\n"
+	"  queue drop ACCOUNT N...      forget these, and undo what they showed\n"
 	"  queue edit ACCOUNT           change them in $VISUAL or $EDITOR\n"
 	"\n"
 	"verbs:\n"
@@ -54,8 +54,8 @@ static const struct cmd_option no_options[] = { { NULL, NULL, NULL } };
 #define ANY ((size_t)-1)
 
 const struct command commands[] = {
-	{ "sync", "[ACCOUNT[/MAILBOX]...]", "send what was done here and bring the mail home, once", sync_options, 0, ANY,
-		cmd_sync, NULL },
+	{ "sync", "[ACCOUNT[/MAILBOX]...]", "send what is queued, and bring the mail home, once", sync_options,
+		0, ANY, cmd_sync, NULL },
 	{ "queue", "[ACCOUNT] | add|retry|drop|edit ACCOUNT ...",
 		"list, add and mend what waits to be sent", queue_options, 0, ANY, cmd_queue, queue_more },
 	{ "fetch", "ACCOUNT mN...|MAILBOX:UIDSET...", "bring these bodies now, whatever the rules say",

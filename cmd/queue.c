@@ -162,6 +162,19 @@ static int take_lines(struct listing *l)
 	return CMD_DONE;
 }
 
+static void tell_foreign(const struct listing *l)
+{
+	const char *name = l->q.account->name;
+	char *text = l->q.store ?
+		mem_printf("these actions were made for another store; \"mailtide queue retry %s\" takes them "
+			"over, and what no longer fits will fail", name) :
+		mem_printf("the store of these actions is gone; \"mailtide sync %s\", and then "
+			"\"mailtide queue retry %s\"", name, name);
+
+	output_note(SYNC_WARNING, name, NULL, text);
+	free(text);
+}
+
 static int list_account(const struct conf_account *account, bool name_account)
 {
 	struct listing l = { .name_account = name_account };
@@ -175,10 +188,7 @@ static int list_account(const struct conf_account *account, bool name_account)
 	buf_init(&l.reason, 0);
 	status = take_lines(&l);
 	if (l.foreign)
-		output_note(SYNC_WARNING, account->name, NULL, l.q.store ?
-			"these actions were made for another store; \"mailtide queue retry\" takes them "
-			"over, and what no longer fits will fail" :
-			"the store of these actions is gone; sync, and then \"mailtide queue retry\"");
+		tell_foreign(&l);
 	buf_release(&l.line);
 	buf_release(&l.what);
 	buf_release(&l.reason);

@@ -228,7 +228,7 @@ static int unknown(const struct check *c, const char *name, struct err *err)
 			"a queued action renames or deletes \"%.200s\"", name);
 	}
 	return refuse(err, "no mailbox \"%.200s\" is known%s", name,
-		similar_mailbox(c->q->store, name));
+		similar_mailbox(c->q->store, name, c->q->account->name));
 }
 
 static int holds_none(const char *name, struct err *err)

@@ -52,17 +52,17 @@ static void tell_stuck_object(struct standing *s, const struct store_action *rec
 static void tell_stuck(struct standing *s, const struct store_action *rec)
 {
 	struct queue_action a;
-	struct buf text;
+	struct buf text, what;
 
 	buf_init(&text, 0);
+	buf_init(&what, 0);
 	if (queue_next(s->q.queue, rec->number - 1, &a, NULL) > 0) {
 		buf_addf(&text, ", ");
 		output_visible(&text, slice_of(a.verb_text));
 		buf_addf(&text, " ");
 		output_visible(&text, slice_of(a.mailbox));
-		if (a.message_count || a.pair_count)
-			buf_addf(&text, " ");
-		queue_describe(&a, rec, &text);
+		queue_describe(&a, rec, &what);
+		buf_addf(&text, "%s%s", what.len > 0 ? " " : "", buf_str(&what));
 		queue_action_release(&a);
 	}
 	if (rec->reason || rec->blocked_by)
@@ -71,6 +71,7 @@ static void tell_stuck(struct standing *s, const struct store_action *rec)
 	output_line("%s: action %llu %s%s", s->q.account->name, (unsigned long long)rec->number,
 		rec->state == STORE_ACTION_FAILED ? "failed" : rec->state == STORE_ACTION_HELD ?
 		"is held" : "may be done or not", buf_str(&text));
+	buf_release(&what);
 	buf_release(&text);
 }
 
@@ -91,6 +92,9 @@ static void tell_all_stuck(struct standing *s)
 	if (s->stuck > s->told)
 		output_line("%s: and %llu more; \"mailtide queue %s\" lists them", s->q.account->name,
 			(unsigned long long)(s->stuck - s->told), s->q.account->name);
+	if (s->stuck > 0)
+		output_line("%s: \"mailtide queue retry %s\" tries them again, \"mailtide queue drop %s N\" "
+			"forgets one", s->q.account->name, s->q.account->name, s->q.account->name);
 }
 
 static void add_count(struct buf *text, uint64_t n, const char *word)
@@ -103,7 +107,7 @@ static void tell(struct standing *s)
 {
 	struct buf text;
 
-	if (s->foreign) {
+	if (s->foreign && s->fresh > 0) {
 		output_line("%s: actions: %llu held, made for another store; \"mailtide queue %s\" tells more",
 			s->q.account->name, (unsigned long long)s->fresh, s->q.account->name);
 		return;
@@ -117,7 +121,8 @@ static void tell(struct standing *s)
 	if (text.len > 0)
 		output_line("%s: actions: %s", s->q.account->name, buf_str(&text));
 	buf_release(&text);
-	tell_all_stuck(s);
+	if (s->q.store)
+		tell_all_stuck(s);
 }
 
 static json_t *counts(const struct standing *s)

@@ -82,8 +82,9 @@ static int take_uids(struct which *w, struct slice part, struct err *err)
 		rc = refuse(err, "is neither UIDs (7 or 7:9), local numbers (m4711) nor an append (@17)",
 			part);
 	else if (count_known(w, &set) == 0)
-		rc = err_set(err, ERR_USER, ERR_MESSAGE, "no message with the UID %.*s is known in \"%s\"",
-			(int)part.len, part.data, w->action->mailbox);
+		rc = err_set(err, ERR_USER, ERR_MESSAGE, "no message with the UID %.*s is known in \"%s\"; "
+			"\"mailtide ls %s MAILBOX\" shows those that are", (int)part.len, part.data,
+			w->action->mailbox, w->q->account->name);
 	else
 		uids_add_all(&w->uids, &set);
 	if (rc == 0 && set.ranges[0].first == set.ranges[0].last)

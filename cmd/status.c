@@ -12,7 +12,7 @@ struct standing {
 	const struct conf_account *account;
 	struct store *store;
 	int64_t last; /* seconds since 1970; 0: no sync has come to its end */
-	int status;
+	int status; /* of the last sync, or of the try after it */
 	struct buf error; /* why the last try did not come to its end; empty where it did */
 	int64_t tried;
 	int64_t held_until; /* the server asked not to be asked before; 0: it did not, or that is over */
@@ -102,8 +102,8 @@ static void tell_last(const struct standing *s)
 	if (!localtime_r(&t, &tm) || strftime(when, sizeof when, "%Y-%m-%d %H:%M", &tm) == 0)
 		when[0] = '\0';
 	ago(s->last, passed);
-	output_line("%s: last sync %s (%s), %s", s->account->name, when, passed,
-		s->status == 0 ? "all done" : "with something left undone");
+	output_line("%s: last sync %s (%s)%s", s->account->name, when, passed, s->error.len > 0 ? "" :
+		s->status == 0 ? ", all done" : ", with something left undone");
 }
 
 static void tell_held(const struct standing *s)
@@ -179,6 +179,18 @@ static json_t *object(const struct standing *s, bool never)
 	return o;
 }
 
+/* Its store may be lost: what is queued is told all the same. */
+static int tell_never(const struct standing *s)
+{
+	json_t *o = object(s, true);
+	int status;
+
+	output_line("%s: never synced", s->account->name);
+	status = queue_standing(s->account, o);
+	output_object(o);
+	return status;
+}
+
 static int status_of(const struct conf_account *account)
 {
 	struct standing s = { .account = account };
@@ -187,10 +199,8 @@ static int status_of(const struct conf_account *account)
 	json_t *o;
 
 	s.store = cmd_store(account, &never, &status);
-	if (never) {
-		output_line("%s: never synced", account->name);
-		output_object(object(&s, true));
-	}
+	if (never)
+		return tell_never(&s);
 	if (!s.store)
 		return status;
 	s.gone = json_array();

@@ -10,13 +10,32 @@ _mailtide_words()
 	"${COMP_WORDS[0]/#\~/$HOME}" "${conf[@]}" --complete "$@" 2>/dev/null
 }
 
-# Offers the lines of standard input that begin with the word, blanks in them escaped.
+# Offers the lines of standard input that begin with the word, what the shell would take escaped.
 _mailtide_offer()
 {
 	local line word=${1//\\/}
 	while IFS= read -r line; do
-		[[ $line == "$word"* ]] && COMPREPLY+=("$(printf '%q' "$line")")
+		[[ ${line//\\/} == "$word"* ]] && COMPREPLY+=("$(printf '%q' "$line")")
 	done
+}
+
+# The words of an action: its verb, how many words stand there, the word, the account.
+_mailtide_action()
+{
+	case $1/$2 in
+	append/4)
+		compopt -o default 2>/dev/null
+		;;
+	*/3 | copy/5 | move/5 | rename/4)
+		_mailtide_offer "$3" < <(_mailtide_words mailboxes "$4")
+		;;
+	flag/[5-9])
+		_mailtide_offer "$3" < <(printf '%s\n' {+,-}'\'{Seen,Answered,Flagged,Deleted,Draft})
+		;;
+	append/[5-9])
+		_mailtide_offer "$3" < <(printf '%s\n' '\'{Seen,Answered,Flagged,Draft})
+		;;
+	esac
 }
 
 _mailtide()
@@ -49,7 +68,7 @@ _mailtide()
 		return
 		;;
 	esac
-	if [[ $cur == -* ]]; then
+	if [[ $cur == -* && ! ( $command == queue && ${words[2]} == flag && ${#words[@]} -ge 5 ) ]]; then
 		_mailtide_offer "$cur" < <(_mailtide_words options $command)
 		return
 	fi
@@ -85,18 +104,14 @@ _mailtide()
 			_mailtide_offer "$cur" < <(printf '%s\n' add retry drop edit; _mailtide_words accounts)
 			;;
 		1)
-			_mailtide_offer "$cur" < <(_mailtide_words accounts)
+			[[ ${words[0]} == @(add|retry|drop|edit) ]] && _mailtide_offer "$cur" < <(_mailtide_words accounts)
 			;;
 		2)
 			[[ ${words[0]} == add ]] && _mailtide_offer "$cur" < <(_mailtide_words verbs)
 			;;
 		*)
 			[[ ${words[0]} == add ]] || return
-			if [[ ${words[2]} == append && ${#words[@]} -eq 4 ]]; then
-				compopt -o default 2>/dev/null
-			else
-				_mailtide_offer "$cur" < <(_mailtide_words mailboxes "$account")
-			fi
+			_mailtide_action "${words[2]}" ${#words[@]} "$cur" "$account"
 			;;
 		esac
 		;;

@@ -90,8 +90,8 @@ static int check_marker(const struct maildir *m, const char *text, const char *s
 			"'mailtide-maildir 1 %s %s'", m->path, store_id, layout_name(m->layout));
 	if (strcmp(id, store_id) != 0)
 		return err_set(err, ERR_USER, ERR_ACCOUNT, "'%s' belongs to another store (%s, not %s): "
-			"choose another folder, or adopt it by that change in its file " MARKER,
-			m->path, id, store_id);
+			"choose another folder, or adopt it with the line 'mailtide-maildir 1 %s %s' in its file "
+			MARKER, m->path, id, store_id, store_id, layout);
 	if (strcmp(layout, layout_name(m->layout)) != 0)
 		return err_set(err, ERR_USER, ERR_ACCOUNT, "'%s' has the layout %s, and the configuration says "
 			"%s: change that, or choose another folder", m->path, layout, layout_name(m->layout));

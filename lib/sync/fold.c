@@ -234,7 +234,7 @@ static bool is_foreign(struct sync *s)
 
 	if (foreign && !s->queue_foreign)
 		account_note(s, SYNC_WARNING, NULL,
-			"the queued actions belong to another store: none is done before `mailtide queue retry %s`",
+			"the queued actions belong to another store: none is done before \"mailtide queue retry %s\"",
 			s->account->name);
 	s->queue_foreign = foreign;
 	return foreign;

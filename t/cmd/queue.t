@@ -67,7 +67,7 @@ number = third.ls("Archive")[1].number
 is_(fetches("%s,%s" % (number, number), "INBOX:1:2,7"), ("", ["1", "100", "2", "7"]), "fetch: of two mailboxes")
 is_(fetches("--flagged"), ("", ["1", "100", "2", "7", "9"]), "fetch: what is flagged")
 for words, why in (((), "fetch needs messages: .*"), (("--flagged", "m1"), "--flagged names the messages already"),
-	(("m999",), "there is no message m999; .*"), (("INBOX:3",), r'no message with the UID 3 is known in "INBOX"'),
+	(("m999",), "there is no message m999; .*"), (("INBOX:3",), r'no message with the UID 3 is known in "INBOX"; .*'),
 	(("INBX:1",), r'no mailbox "INBX" is known; did you mean "INBOX"\?'), (("INBOX:1:*",), r'"1:\*" would reach .*'),
 	(("INBOX",), r'"INBOX" is neither local numbers .*'), (("m1,7",), r'"m1,7" is neither local numbers .*')):
 	run = third.run("fetch", "third", *words)
@@ -133,14 +133,14 @@ TABLE = [
 	# mailboxes
 	(r'no mailbox "INBX" is known; did you mean "INBOX"\?', "flag", "INBX", "1", "+\\Seen"),
 	(r'no mailbox "lists" is known; did you mean "Lists"\?', "subscribe", "lists"),
-	(r'no mailbox "Nowhere" is known', "delete", "Nowhere"),
+	(r'no mailbox "Nowhere" is known; "mailtide ls work" lists them', "delete", "Nowhere"),
 	(r'no mailbox "Archiv" is known; did you mean "Archive"\?', "move", "INBOX", "1", "Archiv"),
-	(r'no mailbox "Nowhere" is known', "append", "Nowhere", letter),
+	(r'no mailbox "Nowhere" is known; .*', "append", "Nowhere", letter),
 	(r"the name of the mailbox is empty", "flag", "", "1", "+\\Seen"),
 	(r"the name of the mailbox is empty", "copy", "INBOX", "1", ""),
 	# messages
-	(r'no message with the UID 3 is known in "INBOX"', "flag", "INBOX", "3", "+\\Seen"),
-	(r'no message with the UID 3:4 is known in "INBOX"', "flag", "INBOX", "1,3:4", "+\\Seen"),
+	(r'no message with the UID 3 is known in "INBOX"; "mailtide ls work MAILBOX" shows those that are', "flag", "INBOX", "3", "+\\Seen"),
+	(r'no message with the UID 3:4 is known in "INBOX"; .*', "flag", "INBOX", "1,3:4", "+\\Seen"),
 	(r'no message with the UID 4294967295 is known .*', "flag", "INBOX", "4294967295", "+\\Seen"),
 	(r'"4294967296" is neither UIDs .*', "flag", "INBOX", "4294967296", "+\\Seen"),
 	(r'"0" is neither UIDs .*', "flag", "INBOX", "0", "+\\Seen"),
@@ -177,7 +177,7 @@ TABLE = [
 	(r'there is a mailbox "Inbox" already', "rename", "Archive", "Inbox"),
 	(r'there is a mailbox "Archive" already', "rename", "Archive", "Archive"),
 	(r'"Archive" would be a part of itself', "rename", "Archive", "Archive/old"),
-	(r'no mailbox "Nowhere" is known', "rename", "Nowhere", "There"),
+	(r'no mailbox "Nowhere" is known; .*', "rename", "Nowhere", "There"),
 	(r"INBOX cannot be deleted", "delete", "INBOX"),
 	(r"INBOX is always there", "create", "iNBOX"),
 	(r"the name of the mailbox is empty", "create", ""),
@@ -362,6 +362,7 @@ is_([(o["number"], o["state"], o["reason"]) for o in objects[1:3]],
 run = other.run("status")
 like(run.stdout, r"(?m)^home: actions: 2 waiting, 1 failed, 1 held, 1 unknown$", "status counts them")
 like(run.stdout, r"(?m)^home: action 1 failed, create box0: the server says: no%1B\[7m$", "status tells why")
+like(run.stdout, r'(?m)^home: "mailtide queue retry home" tries them again, .*$', "and what can be done")
 run = json.loads(other.run("--json", "status").stdout)
 is_(run["actions"], {"waiting": 1, "sending": 1, "failed": 1, "held": 1, "unknown": 1, "local": 0, "new": 0},
 	"status as JSON")
@@ -457,7 +458,11 @@ with open(HOME, "wb") as f:
 	f.write(re.sub(rb"^mailtide-actions 1 \S+", b"mailtide-actions 1 0123456789abcdef", line))
 run = queue("home")
 is_(set(row.split("\t")[1] for row in run.stdout.splitlines()), {"held"}, "another store: all are held")
-like(run.stderr, '"mailtide queue retry" takes them over', "and how to go on is said")
+like(run.stderr, '"mailtide queue retry home" takes them over', "and how to go on is said")
+os.rename(other.state + "/store", WORK + "/lost")
+like(other.run("status").stdout, r"^home: never synced\nhome: actions: \d+ held, made for another store; .*\n$",
+	"the store is lost: status tells what is queued")
+os.rename(WORK + "/lost", other.state + "/store")
 says(64, "mailtide: home: the queue holds actions of another store; .*\n", "add", "home", "create", "y")
 says(64, "mailtide: home: all actions are held, .*\n", "retry", "home", "5")
 says(64, "mailtide: home: the actions were made for another store; .*\n", "edit", "home")

@@ -97,6 +97,7 @@ for name, files, lines in (
 k = Case(2, on_message_gone="upload")
 k.add("flag", "INBOX", "1", "+\\Flagged")
 k.add("move", "INBOX", "1", "A")
+is_((list(k.account.ls("A")), list(k.account.ls("INBOX"))), ([0], [2]), "ls: moved, it has no UID there yet")
 k.at_server("INBOX", 1)
 is_(k.account.sync("--pull").returncode, 0, "upload: only pulled, the message is gone")
 is_([p.rpartition("/mail/")[2].split("/")[0] + file_letters(p) for p in k.account.files()], ["AF", "INBOX"],
