@@ -96,7 +96,7 @@ class Model:
 
 	def line(self, number):
 		"""The next action, for `queue add -`. None: not this time."""
-		verbs = {"flag": 26, "copy": 14, "move": 22, "append": 18, "expunge": 8, "create": 2, "rename": 0,
+		verbs = {"flag": 26, "copy": 14, "move": 22, "append": 18, "expunge": 8, "create": 2, "rename": 1,
 			"subscribe": 2, "unsubscribe": 1, "delete": 1}
 		verb = self.random.choices(list(verbs), verbs.values())[0]
 		return getattr(self, "do_" + verb)(number)
@@ -379,7 +379,7 @@ class Attempt:
 		found = model_differences(self.world.model.end(), state)
 		missing = self.world.model.subscribed & set(self.world.model.boxes) - subscribed
 		found += ["not subscribed: %s" % name for name in missing]
-		found += differences(self.account, None, state, gone=TWICE)	# what is deleted here may stay
+		found += differences(self.account, None, state)
 		before = self.account.snapshot()
 		run = self.account.sync()
 		if (run.returncode, run.stdout, run.stderr) != (0, "", ""):
