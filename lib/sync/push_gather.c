@@ -113,29 +113,25 @@ static void pass(struct push *p, const struct store_action *a)
 	pass_messages(p, a);
 }
 
-/* Does an earlier action on the message stand before this one? Flag changes of one batch are done as one. */
-static bool must_wait(struct push *p, const struct store_action *a, uint64_t message)
+/* Does an earlier action on the message stand before this one? Flag changes of one batch are done as one.
+ * *behind: that action is in the batch, so this one is the next batch's. Else it is passed, or has not come to its end
+ * in this run. */
+static bool must_wait(struct push *p, const struct store_action *a, uint64_t message, bool *behind)
 {
 	struct store *store = p->sync->store;
 	struct store_part part;
 	uint64_t earlier = 0;
 	uint64_t end = p->kind == &push_flags && p->count > 0 ? p->first.number : a->number;
 
+	*behind = false;
 	if (is_passed(p, message))
 		return true;
 	while (store_pending_next(store, message, earlier, &earlier) && earlier < end) {
-		if (store_part_get(store, earlier, message, &part) && !(part.state & STORE_PART_LOCAL))
-			return true;
+		if (!store_part_get(store, earlier, message, &part) || (part.state & STORE_PART_LOCAL))
+			continue;
+		*behind = p->count > 0 && earlier >= p->first.number;
+		return true;
 	}
-	return false;
-}
-
-/* One UID stands in a command once: a second copy of the message is the next batch's. */
-static bool is_in_batch(const struct push *p, uint64_t action, uint64_t message)
-{
-	for (size_t i = p->count; i-- > 0;)
-		if (p->works[i].message == message && p->works[i].action < action)
-			return true;
 	return false;
 }
 
@@ -233,9 +229,12 @@ static void add_part(struct push *p, const struct store_action *a, const struct 
 	store_message_release(&m);
 }
 
-/* The rest of the action is the next batch's. */
+/* The rest of the action is the next batch's. But where something was passed the queue is gone through again from
+ * there on, and what waited for that must have its turn then. */
 static bool go_on_behind(struct push *p, const struct store_action *a, uint64_t message)
 {
+	if (p->passed_actions > 0)
+		return false;
 	p->part_action = a->number;
 	p->part_after = message;
 	return false;
@@ -246,13 +245,14 @@ static bool add_parts(struct push *p, const struct store_action *a)
 {
 	struct store_part part = { .message = a->number == p->part_action ? p->part_after : 0 };
 	uint64_t added = part.message;
+	bool behind;
 
 	while (store_part_next(p->sync->store, a->number, part.message, &part)) {
 		if ((part.state & (STORE_PART_FAILED | STORE_PART_LOCAL)) ||
 			((part.state & STORE_PART_MADE) && !(part.state & STORE_PART_UPLOAD)))
 			continue;
-		if (must_wait(p, a, part.message)) {
-			if (is_in_batch(p, a->number, part.message))
+		if (must_wait(p, a, part.message, &behind)) {
+			if (behind)
 				return go_on_behind(p, a, added);
 			continue;
 		}
