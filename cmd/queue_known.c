@@ -87,6 +87,32 @@ static void add_mailbox(struct actions *q, const struct queue_action *a, const c
 			to ? mem_copy(to) : NULL, to ? delimiter_of(q) : 0 };
 }
 
+/* What follows `above` in the name of it, or of a mailbox below it; NULL: neither. */
+static const char *rest_of(const char *name, const char *above, char delimiter)
+{
+	size_t len = strlen(above);
+
+	if (strncmp(name, above, len) != 0 || (name[len] && name[len] != delimiter))
+		return NULL;
+	return name + len;
+}
+
+/* What earlier lines have put into the mailbox goes along with it. */
+static void rename_places(struct actions *q, const struct queue_action *a, const char *to)
+{
+	char delimiter = delimiter_of(q);
+
+	for (size_t i = 0; i < q->place_size; i++) {
+		struct known_place *p = &q->places[i];
+		const char *rest = p->mailbox ? rest_of(p->mailbox, a->mailbox, delimiter) : NULL;
+		char *name = rest ? mem_printf("%s%s", to, rest) : NULL;
+		if (!name)
+			continue;
+		free(p->mailbox);
+		p->mailbox = name;
+	}
+}
+
 static bool is_about_mailbox(uint32_t verb)
 {
 	return verb == QUEUE_CREATE || verb == QUEUE_DELETE || verb == QUEUE_RENAME;
@@ -98,6 +124,8 @@ void known_add(struct actions *q, const struct queue_action *a)
 
 	if (is_about_mailbox(a->verb) && (a->verb != QUEUE_RENAME || to))
 		add_mailbox(q, a, to);
+	if (a->verb == QUEUE_RENAME && to && counts(q, a->number))
+		rename_places(q, a, to);
 	if (a->verb == QUEUE_APPEND && a->number)
 		set_place(q, 0, a->number, a->number, a->mailbox);
 	if ((a->verb == QUEUE_MOVE && to) || a->verb == QUEUE_EXPUNGE)
@@ -176,16 +204,6 @@ void known_release(struct actions *q)
 }
 
 /* Mailboxes */
-
-/* What follows `above` in the name of it, or of a mailbox below it; NULL: neither. */
-static const char *rest_of(const char *name, const char *above, char delimiter)
-{
-	size_t len = strlen(above);
-
-	if (strncmp(name, above, len) != 0 || (name[len] && name[len] != delimiter))
-		return NULL;
-	return name + len;
-}
 
 /* The name that it has in the store, to be freed; NULL: it has none there. *made: a line creates it. */
 static char *name_in_store(const struct actions *q, const char *name, bool *made)

@@ -333,6 +333,6 @@ void push_agree(struct push *p)
 		if (p->works[i - 1].message || p->works[i - 1].outcome == WORK_DONE)
 			agree_action(p, number, open, undone, unknown);
 		else if (p->works[i - 1].outcome == WORK_FAILED)
-			settle_fail(p->sync, number, 0, "%s", p->works[i - 1].reason);
+			settle_fail(p->sync, number, p->works[i - 1].needed, "%s", p->works[i - 1].reason);
 	}
 }

@@ -53,6 +53,8 @@ static void recv_lost(struct push *p)
 {
 	struct work *w = the_work(p);
 
+	if (w->outcome == WORK_FAILED)
+		return; /* with what it needs */
 	if (p->sync->listed && p->first.state == STORE_ACTION_INTENT && (was_deleted(p) || was_renamed(p)))
 		w->outcome = WORK_DONE;
 	else if (!p->box)

@@ -14,18 +14,20 @@
 #define PASS_ACTIONS 1000
 #define PASS_MESSAGES 50000
 
-static void block_mailbox(struct push *p, uint32_t id)
-{
-	p->blocked = mem_grow(p->blocked, p->blocked_count + 1, sizeof *p->blocked);
-	p->blocked[p->blocked_count++] = id;
-}
-
 static bool is_blocked_mailbox(const struct push *p, uint32_t id)
 {
 	for (size_t i = 0; i < p->blocked_count && id != 0; i++)
 		if (p->blocked[i] == id)
 			return true;
 	return false;
+}
+
+static void block_mailbox(struct push *p, uint32_t id)
+{
+	if (is_blocked_mailbox(p, id))
+		return;
+	p->blocked = mem_grow(p->blocked, p->blocked_count + 1, sizeof *p->blocked);
+	p->blocked[p->blocked_count++] = id;
 }
 
 static bool is_of_mailbox(const struct store_action *a)
@@ -113,29 +115,25 @@ static void pass(struct push *p, const struct store_action *a)
 	pass_messages(p, a);
 }
 
-/* Does an earlier action on the message stand before this one? Flag changes of one batch are done as one. */
-static bool must_wait(struct push *p, const struct store_action *a, uint64_t message)
+/* Does an earlier action on the message stand before this one? Flag changes of one batch are done as one.
+ * *behind: that action is in the batch, so this one is the next batch's. Else it is passed, or has not come to its end
+ * in this run. */
+static bool must_wait(struct push *p, const struct store_action *a, uint64_t message, bool *behind)
 {
 	struct store *store = p->sync->store;
 	struct store_part part;
 	uint64_t earlier = 0;
 	uint64_t end = p->kind == &push_flags && p->count > 0 ? p->first.number : a->number;
 
+	*behind = false;
 	if (is_passed(p, message))
 		return true;
 	while (store_pending_next(store, message, earlier, &earlier) && earlier < end) {
-		if (store_part_get(store, earlier, message, &part) && !(part.state & STORE_PART_LOCAL))
-			return true;
+		if (!store_part_get(store, earlier, message, &part) || (part.state & STORE_PART_LOCAL))
+			continue;
+		*behind = p->count > 0 && earlier >= p->first.number;
+		return true;
 	}
-	return false;
-}
-
-/* One UID stands in a command once: a second copy of the message is the next batch's. */
-static bool is_in_batch(const struct push *p, uint64_t action, uint64_t message)
-{
-	for (size_t i = p->count; i-- > 0;)
-		if (p->works[i].message == message && p->works[i].action < action)
-			return true;
 	return false;
 }
 
@@ -233,9 +231,12 @@ static void add_part(struct push *p, const struct store_action *a, const struct 
 	store_message_release(&m);
 }
 
-/* The rest of the action is the next batch's. */
+/* The rest of the action is the next batch's. But where something was passed the queue is gone through again from
+ * there on, and what waited for that must have its turn then. */
 static bool go_on_behind(struct push *p, const struct store_action *a, uint64_t message)
 {
+	if (p->passed_actions > 0)
+		return false;
 	p->part_action = a->number;
 	p->part_after = message;
 	return false;
@@ -246,13 +247,14 @@ static bool add_parts(struct push *p, const struct store_action *a)
 {
 	struct store_part part = { .message = a->number == p->part_action ? p->part_after : 0 };
 	uint64_t added = part.message;
+	bool behind;
 
 	while (store_part_next(p->sync->store, a->number, part.message, &part)) {
 		if ((part.state & (STORE_PART_FAILED | STORE_PART_LOCAL)) ||
 			((part.state & STORE_PART_MADE) && !(part.state & STORE_PART_UPLOAD)))
 			continue;
-		if (must_wait(p, a, part.message)) {
-			if (is_in_batch(p, a->number, part.message))
+		if (must_wait(p, a, part.message, &behind)) {
+			if (behind)
 				return go_on_behind(p, a, added);
 			continue;
 		}
@@ -288,6 +290,62 @@ static void begin_batch(struct push *p, const struct store_action *a)
 	uids_clear(&p->others);
 }
 
+/* A mailbox is not deleted while that is in it which an earlier action is to take out of it (R9). */
+
+static bool has_part_in(struct push *p, const struct store_action *a, uint32_t mailbox)
+{
+	struct store_part part = { 0 };
+	bool has = false;
+
+	while (!has && store_part_next(p->sync->store, a->number, part.message, &part))
+		has = !(part.state & (STORE_PART_MADE | STORE_PART_UPLOAD | STORE_PART_COPIED)) &&
+		      mailbox_of(p, part.message) == mailbox;
+	return has;
+}
+
+/* The first such action that the deletion waits for, or one that it fails with; 0: none. */
+static uint64_t taker(struct push *p, const struct store_action *deletion, bool *failed)
+{
+	bool force = deletion->options & FOLD_FORCE;
+	struct store_action a;
+	uint64_t found = 0;
+
+	*failed = true;
+	store_action_init(&a);
+	for (uint64_t at = 0; *failed && store_action_next(p->sync->store, at, &a) && a.number < deletion->number;
+		at = a.number) {
+		bool waits = a.state == STORE_ACTION_WAITING || a.state == STORE_ACTION_INTENT;
+		if ((a.verb != QUEUE_MOVE && a.verb != QUEUE_COPY) || (force && !waits) ||
+			!has_part_in(p, &a, deletion->mailbox))
+			continue;
+		found = found && a.state == STORE_ACTION_FAILED ? found : a.number;
+		*failed = a.state == STORE_ACTION_FAILED;
+	}
+	store_action_release(&a);
+	return found;
+}
+
+/* False: not in this run. */
+static bool begin_of_mailbox(struct push *p, struct store_action *a)
+{
+	bool failed = false;
+	uint64_t needed = a->verb == QUEUE_DELETE ? taker(p, a, &failed) : 0;
+	struct work *w;
+
+	if (needed && !failed) {
+		block_mailbox(p, a->mailbox);
+		return false;
+	}
+	p->kind = &push_box;
+	w = add_work(p, a);
+	if (needed) {
+		w->needed = needed;
+		push_fail_work(w, "action %llu, which it needs, failed", (unsigned long long)needed);
+	}
+	begin_batch(p, a);
+	return true;
+}
+
 /* True where the batch ends here. */
 static bool consider(struct push *p, struct store_action *a)
 {
@@ -310,12 +368,8 @@ static bool consider(struct push *p, struct store_action *a)
 		pass(p, a);
 		return false;
 	}
-	if (is_of_mailbox(a)) {
-		p->kind = &push_box;
-		add_work(p, a);
-		begin_batch(p, a);
-		return true;
-	}
+	if (is_of_mailbox(a))
+		return begin_of_mailbox(p, a);
 	whole = add_parts(p, a);
 	if (p->count > 0 && !p->begun)
 		begin_batch(p, a);

@@ -71,6 +71,7 @@ struct work {
 	bool there;            /* a lost move: its source is still there */
 	bool together;         /* append: several were refused as one */
 	unsigned command;      /* append: with which it went */
+	uint64_t needed;       /* deletion of a mailbox: has failed with that action */
 	char *reason;
 	struct mail_flags add, remove;
 };

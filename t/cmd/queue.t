@@ -293,6 +293,8 @@ refused(r'line 1: a " is not closed', "-", input='create "a\n')
 refused(r"line 1: nothing follows the last \\", "-", input="create a\\")
 refused(r"line 2: the line ends with CR and LF.*", "-", input="create b1\ncreate b2\r\n")
 refused(r"line 1: the line has a NUL in it", "-", input="create a\0b\n")
+refused(r'line 4: %s is not in "INBOX", but in "b2"' % M[7], "-",
+	input="create b1\nmove INBOX %s b1\nrename b1 b2\nflag INBOX %s +work\n" % (M[7], M[7]))
 refused(r"line 1: standard input holds the actions, .*", "-", input="append INBOX -\n")
 run = add("-", input="")
 is_((run.returncode, run.stdout, run.stderr), (0, "", ""), "no lines at all, where they were announced")

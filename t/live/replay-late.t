@@ -45,7 +45,8 @@ class Case:
 		self.needle, self.appear, self.losses = needle, appear, losses
 		self.lost = self.looks = 0
 		self.relay = Relay(server.port, self.from_client)
-		self.account = Account(server.port, user=self.user, look_again="0.3s")
+		# A folder by name: to count what is there is not safe among threads
+		self.account = Account(server.port, user=self.user, dir="%s/%s" % (WORK, self.user), look_again="0.3s")
 		check_is(self.account.sync().returncode, 0, "%s: the account" % self.user)
 		self.account.set(port=self.relay.port)
 

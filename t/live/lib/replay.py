@@ -11,6 +11,7 @@ each mailbox the multiset of (SHA-256, flags, date). Attempts of different worke
 import atexit
 import collections
 import concurrent.futures
+import itertools
 import random
 import shutil
 import tempfile
@@ -57,9 +58,16 @@ def number_of(path):
 class Model:
 	"""The mailboxes as the user sees them, and the lines that change them."""
 
+	first_boxes = *BOXES, *TWICE
+	first_count = 10, 16
+	verbs = {"flag": 26, "copy": 14, "move": 22, "append": 18, "expunge": 8, "create": 2, "rename": 1,
+		"subscribe": 2, "unsubscribe": 1, "delete": 1}
+	may_go = TWICE	# to be deleted
+
 	def __init__(self, seed):
 		self.random = random.Random(seed)
-		self.boxes = collections.OrderedDict((name, []) for name in (*BOXES, *TWICE))
+		self.boxes = collections.OrderedDict((name, []) for name in self.first_boxes)
+		self.deleted = set()
 		self.folders = {}	# of what is to be renamed
 		self.subscribed = set()
 		self.made = 0		# appends and mailboxes so far
@@ -72,7 +80,7 @@ class Model:
 	def first_mail(self):
 		"""What is there before: equal ones, others with \\Deleted that nobody may touch."""
 		for box in self.boxes:
-			for n in range(self.random.randrange(10, 16)):
+			for n in range(self.random.randrange(*self.first_count)):
 				flags = self.random.sample(SYSTEM + KEYWORDS[:3], self.random.randrange(3))
 				if self.boxes[box] and n % 6 == 5:
 					twin = self.boxes[box][-1]
@@ -96,9 +104,7 @@ class Model:
 
 	def line(self, number):
 		"""The next action, for `queue add -`. None: not this time."""
-		verbs = {"flag": 26, "copy": 14, "move": 22, "append": 18, "expunge": 8, "create": 2, "rename": 0,
-			"subscribe": 2, "unsubscribe": 1, "delete": 1}
-		verb = self.random.choices(list(verbs), verbs.values())[0]
+		verb = self.random.choices(list(self.verbs), self.verbs.values())[0]
 		return getattr(self, "do_" + verb)(number)
 
 	def which(self, some):
@@ -171,7 +177,7 @@ class Model:
 		return "create %s" % quoted(name)
 
 	def do_rename(self, number):
-		old = self.random.choice([b for b in self.boxes if b not in (*BOXES, *TWICE)] or [None])
+		old = self.random.choice([b for b in self.boxes if b not in self.first_boxes] or [None])
 		if old is None or len(self.boxes[old]) < 2:
 			return None
 		new = "renamed %d" % self.next_number()
@@ -191,14 +197,38 @@ class Model:
 		return "unsubscribe %s" % quoted(box)
 
 	def do_delete(self, number):
-		box = next((b for b in TWICE if b in self.boxes), None)
+		box = next((b for b in self.may_go if b in self.boxes), None)
 		if box is None or self.random.random() < .5:
 			return None
+		return self.delete(box)
+
+	def delete(self, box):
 		del self.boxes[box]
+		self.deleted.add(box)
 		return "delete %s" % quoted(box)
 
 	def end(self):
 		return {name: collections.Counter(m.key() for m in mail) for name, mail in self.boxes.items()}
+
+
+class Chains(Model):
+	"""Few messages, each in many actions."""
+
+	first_boxes = "INBOX", "Archive", "Old"
+	first_count = 2, 4
+	verbs = {"flag": 30, "copy": 10, "move": 30, "append": 10, "expunge": 4, "create": 2, "rename": 2, "subscribe": 1,
+		"delete": 2}
+
+	def do_copy(self, number):
+		box = self.some_box()
+		to = self.some_box()	# it may be the same
+		some = list({m.key()[::2]: m for m in self.take(box, 3)}.values())
+		self.boxes[to] += [Mail(m.data, m.date, m.flags) for m in some]
+		return some and "copy %s %s %s" % (quoted(box), self.which(some), quoted(to))
+
+	def do_delete(self, number):
+		some = [b for b in self.boxes if b not in ("INBOX", "Archive")]
+		return some and self.delete(self.random.choice(some))
 
 
 def fast_folder():
@@ -212,20 +242,21 @@ def fast_folder():
 class World:
 	"""Snapshots of the server's folder and of the account, once the queue is filled."""
 
-	count = 0
+	numbers = itertools.count()
 
-	def __init__(self, server, seed, actions=200, held=0, **keys):
+	def __init__(self, server, seed, actions=200, held=0, model=Model, **keys):
 		"""held: so many more lines, which the model has and the queue has not."""
 		self.server, self.port = server, server.port
 		self.dir = fast_folder()
-		self.user = "u%d" % World.count
-		World.count += 1
-		self.model = Model(seed)
+		self.user = "u%d" % next(World.numbers)
+		self.model = model(seed)
 		self.model.folder = self.dir
 		self.keys = {"look_again": "0s", **keys}
 		self.account = Account(server.port, user=self.user, dir=self.dir + "/account", **self.keys)
 		self.fill()
-		self.account.syncs("the account before")
+		run = self.account.sync()
+		if run.returncode:
+			raise RuntimeError("the account before: %s" % run.stderr)
 		self.number = 1
 		self.lines = []
 		self.learn()
@@ -376,10 +407,10 @@ class Attempt:
 			state = server_state(c)
 			subscribed = {decode_name(name) for _, _, name in lsub(c)}
 			c.logout()
-		found = model_differences(self.world.model.end(), state)
+		found = model_differences(self.world.model, state)
 		missing = self.world.model.subscribed & set(self.world.model.boxes) - subscribed
 		found += ["not subscribed: %s" % name for name in missing]
-		found += differences(self.account, None, state, gone=TWICE)	# what is deleted here may stay
+		found += differences(self.account, None, state)
 		before = self.account.snapshot()
 		run = self.account.sync()
 		if (run.returncode, run.stdout, run.stderr) != (0, "", ""):
@@ -403,10 +434,11 @@ def lsub(c):
 	return out
 
 
-def model_differences(end, state):
+def model_differences(model, state):
 	"""Between what must be and what the server has."""
+	end = model.end()
 	found = ["mailbox %r is missing" % name for name in end if name not in state]
-	found += ["mailbox %r is still there" % name for name in TWICE if name in state and name not in end]
+	found += ["mailbox %r is still there" % name for name in model.deleted if name in state and name not in end]
 	for name, messages in state.items():
 		got = collections.Counter((m.sha256, tuple(sorted(m.flags)), m.date) for m in messages.values())
 		want = end.get(name, collections.Counter())
