@@ -22,18 +22,6 @@ struct standing {
 	json_t *gone, *suspect;
 };
 
-static int64_t get_fact(struct store *store, const char *name)
-{
-	struct buf text;
-	int64_t n = 0;
-
-	buf_init(&text, 0);
-	if (store_get(store, name, &text))
-		n = strtoll(buf_str(&text), NULL, 10);
-	buf_release(&text);
-	return n;
-}
-
 static void count(struct standing *s)
 {
 	struct store_mailbox box;
@@ -205,12 +193,12 @@ static int status_of(const struct conf_account *account)
 		return status;
 	s.gone = json_array();
 	s.suspect = json_array();
-	s.last = get_fact(s.store, "run.last");
-	s.status = (int)get_fact(s.store, "run.status");
-	s.tried = get_fact(s.store, "run.tried");
+	s.last = (int64_t)store_get_number(s.store, "run.last");
+	s.status = (int)(int64_t)store_get_number(s.store, "run.status");
+	s.tried = (int64_t)store_get_number(s.store, "run.tried");
 	buf_init(&s.error, 0);
 	store_get(s.store, "run.error", &s.error);
-	s.held_until = get_fact(s.store, "server.not-before");
+	s.held_until = (int64_t)store_get_number(s.store, "server.not-before");
 	if (s.held_until <= (int64_t)time(NULL))
 		s.held_until = 0;
 	buf_init(&s.held, 0);

@@ -1,4 +1,7 @@
 /* Small facts about the account, by name; and how any text becomes a key. */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "store/store_private.h"
 
 static void key_text(struct store_key *key, struct slice text, size_t max)
@@ -53,4 +56,22 @@ void store_put(struct store *s, const char *name, struct slice value)
 	buf_add_char(&s->scratch, STORE_RECORD_VERSION);
 	buf_add_slice(&s->scratch, value);
 	store_db_put(s, STORE_DB_FACTS, &key, buf_slice(&s->scratch));
+}
+
+uint64_t store_get_number(struct store *s, const char *name)
+{
+	struct buf text;
+	uint64_t number = 0;
+	buf_init(&text, 0);
+	if (store_get(s, name, &text) && buf_str(&text)[0] != '-')
+		number = strtoull(buf_str(&text), NULL, 10);
+	buf_release(&text);
+	return number;
+}
+
+void store_put_number(struct store *s, const char *name, uint64_t number)
+{
+	char text[24];
+	snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+	store_put(s, name, slice_of(text));
 }

@@ -40,6 +40,9 @@ void store_abort(struct store *s);
  * "run.boot". False where there is none. */
 bool store_get(struct store *s, const char *name, struct buf *value);
 void store_put(struct store *s, const char *name, struct slice value);
+/* A fact that is a number, in decimal. 0 where there is none, or another thing. */
+uint64_t store_get_number(struct store *s, const char *name);
+void store_put_number(struct store *s, const char *name, uint64_t number);
 
 /* Mailboxes. id 1.., never used again. */
 enum store_mailbox_state {

@@ -178,15 +178,7 @@ void batch_project_shown(struct sync *s, enum store_projection_kind kind,
 {
 	struct store_projection p;
 
-	store_projection_init(&p);
-	p.kind = kind;
-	p.message = m->number;
-	p.mailbox = m->shown_mailbox;
-	p.old_system = m->shown.system;
-	p.old_new = m->state & STORE_SHOWN_NEW;
-	p.file_size = m->file_size;
-	p.file_mtime_ns = m->file_mtime_ns;
-	buf_add_str(&p.base, m->base);
+	project_shown_init(&p, kind, m);
 	batch_project(s, &p);
 }
 

@@ -14,26 +14,6 @@
  * pages are on their way to the disk by then. */
 #define SETTLE_OCTETS (16u << 20)
 
-static uint32_t get_number(struct store *store, const char *name)
-{
-	struct buf text;
-	uint32_t n = 0;
-
-	buf_init(&text, 0);
-	if (store_get(store, name, &text))
-		n = (uint32_t)strtoul(buf_str(&text), NULL, 10);
-	buf_release(&text);
-	return n;
-}
-
-static void put_number(struct store *store, const char *name, uint32_t n)
-{
-	char text[16];
-
-	snprintf(text, sizeof text, "%lu", (unsigned long)n);
-	store_put(store, name, slice_of(text));
-}
-
 static void boot_id(struct buf *out)
 {
 	buf_init(out, 256);
@@ -224,7 +204,7 @@ static int check_mailbox(struct boot *b, const struct store_mailbox *box, struct
 
 int boot_check(struct store *store, struct maildir *maildir, uint32_t *run, struct err *err)
 {
-	uint32_t last = get_number(store, "run.number"), durable = get_number(store, "run.durable");
+	uint32_t last = (uint32_t)store_get_number(store, "run.number"), durable = (uint32_t)store_get_number(store, "run.durable");
 	struct store_mailbox box = { 0 };
 	struct buf here, there;
 	int rc = 0;
@@ -248,7 +228,7 @@ int boot_check(struct store *store, struct maildir *maildir, uint32_t *run, stru
 	if (rc == 0 && !slice_is(buf_slice(&there), buf_str(&here)) &&
 		(rc = store_begin(store, err)) == 0) {
 		store_put(store, "run.boot", buf_slice(&here));
-		put_number(store, "run.durable", durable);
+		store_put_number(store, "run.durable", durable);
 		rc = project_commit(store, err);
 	}
 	buf_release(&here);
@@ -258,12 +238,12 @@ int boot_check(struct store *store, struct maildir *maildir, uint32_t *run, stru
 
 void boot_settle(struct sync *s)
 {
-	uint32_t last = get_number(s->store, "run.number");
-	bool owed = get_number(s->store, "run.durable") + 1 < last ||
-		    (s->written == 0 && get_number(s->store, "run.durable") < last);
+	uint32_t last = (uint32_t)store_get_number(s->store, "run.number");
+	bool owed = (uint32_t)store_get_number(s->store, "run.durable") + 1 < last ||
+		    (s->written == 0 && (uint32_t)store_get_number(s->store, "run.durable") < last);
 
 	if (!owed && (s->written == 0 || s->written >= SETTLE_OCTETS))
 		return;
 	if (maildir_sync(s->maildir, NULL) == 0)
-		put_number(s->store, "run.durable", s->run_noted ? s->run : last);
+		store_put_number(s->store, "run.durable", s->run_noted ? s->run : last);
 }

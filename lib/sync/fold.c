@@ -18,21 +18,9 @@
 /* How often a run looks for new lines. */
 #define LOOK_S 0.1
 
-static uint64_t number_of(struct store *store, const char *name)
-{
-	struct buf text;
-	uint64_t n = 0;
-
-	buf_init(&text, 0);
-	if (store_get(store, name, &text))
-		n = strtoull(buf_str(&text), NULL, 10);
-	buf_release(&text);
-	return n;
-}
-
 uint64_t sync_folded(struct store *store)
 {
-	return number_of(store, "queue.folded");
+	return store_get_number(store, "queue.folded");
 }
 
 uint64_t sync_made_by(struct store *store, uint64_t action)
@@ -40,7 +28,7 @@ uint64_t sync_made_by(struct store *store, uint64_t action)
 	char name[40];
 
 	snprintf(name, sizeof name, "queue.made.%" PRIu64, action);
-	return number_of(store, name);
+	return store_get_number(store, name);
 }
 
 /* About other actions */
@@ -246,7 +234,7 @@ static bool note_foreign(struct sync *s)
 	uint64_t last = queue_next_number(s->queue) - 1;
 	struct buf text;
 
-	if (last <= number_of(s->store, "queue.foreign"))
+	if (last <= store_get_number(s->store, "queue.foreign"))
 		return true;
 	buf_init(&text, 0);
 	buf_addf(&text, "%" PRIu64, last);
@@ -346,7 +334,7 @@ bool fold(struct sync *s)
 	queue_used(s->queue, r.after);
 	if (is_foreign(s))
 		return note_foreign(s);
-	s->queue_foreign_to = number_of(s->store, "queue.foreign");
+	s->queue_foreign_to = store_get_number(s->store, "queue.foreign");
 	s->queue_settled = true; /* also what a run has done that was killed before it could tidy */
 	rc = read_line(s, &r);
 	if (rc == 1)

@@ -619,6 +619,9 @@ void batch_strike(struct sync *s);
 void batch_free(struct sync *s);
 
 /* project.c */
+/* An entry for the file that the message is shown with now. */
+void project_shown_init(struct store_projection *p, enum store_projection_kind kind,
+	const struct store_message *m);
 /* Makes one projection come true. 0 done (or nothing is left to do), 2 the file to be removed was
  * edited here and stays, 3 another file has the name that it should get, -1 the Maildir cannot be written. */
 int project(struct store *store, struct maildir *maildir, const struct store_projection *p,

@@ -53,6 +53,20 @@ static void write_piece(void *arg, const void *data, size_t len)
 	maildir_file_write(t->file, t->text.data, t->text.len, &t->err);
 }
 
+void project_shown_init(struct store_projection *p, enum store_projection_kind kind,
+	const struct store_message *m)
+{
+	store_projection_init(p);
+	p->kind = kind;
+	p->message = m->number;
+	p->mailbox = m->shown_mailbox;
+	p->old_system = m->shown.system;
+	p->old_new = m->state & STORE_SHOWN_NEW;
+	p->file_size = m->file_size;
+	p->file_mtime_ns = m->file_mtime_ns;
+	buf_add_str(&p->base, m->base);
+}
+
 void project_tmp_name(uint64_t number, char tmp[32])
 {
 	snprintf(tmp, 32, "m%llu", (unsigned long long)number);

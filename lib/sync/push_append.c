@@ -354,15 +354,12 @@ static bool has_keywords(struct push *p, const struct work *w)
 static void judge_single(struct push *p, struct work *w)
 {
 	bool full = p->code == IMAP_OVERQUOTA || p->code == IMAP_TOOBIG || p->code == IMAP_LIMIT;
-	char *reason = w->reason;
 
 	if (!w->bare && !full && has_keywords(p, w)) {
 		w->bare = true; /* imap4d, Zimbra (Q76): keywords in an APPEND are an error */
 		return;
 	}
-	w->reason = NULL;
-	push_fail_work(w, "%s", reason);
-	free(reason);
+	w->outcome = WORK_FAILED; /* for the reason that it has */
 }
 
 static bool any_refused(const struct push *p)

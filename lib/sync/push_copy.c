@@ -318,10 +318,7 @@ static void recv_copy(struct push *p)
 			again = true;
 			w->alone = w->alone && !is_move_broken(p); /* it was the command, not the set */
 		} else {
-			char *reason = w->reason;
-			w->reason = NULL;
-			push_fail_work(w, "%s", reason);
-			free(reason);
+			w->outcome = WORK_FAILED; /* for the reason that it has */
 		}
 		w->together = false;
 	}

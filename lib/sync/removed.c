@@ -84,15 +84,7 @@ static void forget(struct box *box, const struct store_message *m)
 	struct store_projection p;
 
 	if (m->state & STORE_SHOWN) {
-		store_projection_init(&p);
-		p.kind = STORE_REMOVE;
-		p.message = m->number;
-		p.mailbox = m->shown_mailbox;
-		p.old_system = m->shown.system;
-		p.old_new = m->state & STORE_SHOWN_NEW;
-		p.file_size = m->file_size;
-		p.file_mtime_ns = m->file_mtime_ns;
-		buf_add_str(&p.base, m->base);
+		project_shown_init(&p, STORE_REMOVE, m);
 		store_projection_put(box->sync->store, &p);
 		store_projection_release(&p);
 	}

@@ -387,34 +387,14 @@ void throttle_release(struct sync *s)
 	s->throttle.words = NULL;
 }
 
-static int64_t get_number(struct sync *s, const char *name)
-{
-	struct buf text;
-	int64_t n = 0;
-
-	buf_init(&text, 0);
-	if (store_get(s->store, name, &text) && text.len > 0)
-		n = strtoll(buf_str(&text), NULL, 10);
-	buf_release(&text);
-	return n > 0 ? n : 0;
-}
-
-static void put_number(struct sync *s, const char *name, int64_t n)
-{
-	char text[24];
-
-	snprintf(text, sizeof text, "%lld", (long long)n);
-	store_put(s->store, name, slice_of(text));
-}
-
 void throttle_load(struct sync *s)
 {
 	struct throttle *t = &s->throttle;
-	int64_t backoff = get_number(s, "server.backoff"), max_set = get_number(s, "server.max-set");
+	int64_t backoff = (int64_t)store_get_number(s->store, "server.backoff"), max_set = (int64_t)store_get_number(s->store, "server.max-set");
 	struct buf words;
 
-	t->not_before = get_number(s, "server.not-before");
-	t->window = (unsigned)(get_number(s, "server.window") % THROTTLE_WINDOW_MAX);
+	t->not_before = (int64_t)store_get_number(s->store, "server.not-before");
+	t->window = (unsigned)((int64_t)store_get_number(s->store, "server.window") % THROTTLE_WINDOW_MAX);
 	t->backoff_s = backoff < LONGEST_S ? (unsigned)backoff : LONGEST_S;
 	t->max_set = max_set < UINT32_MAX ? (unsigned)max_set : 0;
 	t->max_set_proved = t->max_set > 0;
@@ -430,11 +410,11 @@ void throttle_put(struct sync *s)
 
 	if (!t->changed)
 		return;
-	put_number(s, "server.not-before", t->not_before);
-	put_number(s, "server.backoff", t->backoff_s);
+	store_put_number(s->store, "server.not-before", (uint64_t)t->not_before);
+	store_put_number(s->store, "server.backoff", (uint64_t)t->backoff_s);
 	store_put(s->store, "server.held", slice_of(t->words ? t->words : ""));
-	put_number(s, "server.window", t->window);
+	store_put_number(s->store, "server.window", (uint64_t)t->window);
 	if (t->max_set_proved)
-		put_number(s, "server.max-set", t->max_set);
+		store_put_number(s->store, "server.max-set", (uint64_t)t->max_set);
 	t->changed = false;
 }
