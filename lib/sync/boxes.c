@@ -268,7 +268,8 @@ static void note_unknown_names(struct sync *s)
 			box = box->next;
 		if (!box)
 			account_note(s, SYNC_FAILURE, s->options.mailboxes[i],
-				"there is no such mailbox on the server, or \"mailboxes\" leaves it out");
+				"there is no such mailbox on the server, or \"mailboxes\" leaves it out; \"mailtide probe\" "
+				"lists them");
 	}
 }
 

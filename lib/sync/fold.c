@@ -143,7 +143,7 @@ static void fold_line(struct sync *s, const struct queue_action *line)
 		break;
 	case QUEUE_UNKNOWN:
 		fold_refuse(s, line->number, (uint32_t)line->verb, STORE_ACTION_HELD,
-			"a newer version of mailtide made it");
+			"its verb is of a newer version of mailtide, or a mistake");
 		break;
 	default:
 		fold_action(s, line);

@@ -341,7 +341,7 @@ int project_finish(struct store *store, struct maildir *maildir, struct err *err
 	store_projection_init(&p);
 	while (rc != -1 && store_projection_next(store, number, &p)) {
 		number = p.number;
-		log_line(LOG_STEPS, "projection", "finishing what an earlier run left: message m%llu",
+		log_line(LOG_STEPS, "projection", "doing what is noted and not done yet: message m%llu",
 			(unsigned long long)p.message);
 		rc = project(store, maildir, &p, err);
 	}
