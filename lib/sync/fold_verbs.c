@@ -32,31 +32,44 @@ static struct box *target(struct sync *s, const char *name)
 	return box || !name || !*name ? box : box_here(s, name);
 }
 
-static uint64_t number_of(struct sync *s, const struct queue_message *qm)
+/* A line that was made for another store: its local number is anybody's here, its UID is not. */
+static bool is_foreign(const struct sync *s, const struct queue_action *line)
 {
-	return qm->action ? sync_made_by(s->store, qm->action) : qm->number;
+	return line->number <= s->queue_foreign_to;
 }
 
-/* A line that was made for another store: its local number is anybody's, its UID is not. */
-static bool is_foreign(const struct store_message *m, const struct queue_message *qm, const struct box *box)
+static uint64_t number_by_uid(struct sync *s, const struct queue_message *qm, const struct box *box)
 {
-	return qm->action == 0 && (qm->uid == 0 || m->uid != qm->uid || m->mailbox != box->rec.id ||
-		qm->uidvalidity != box->rec.uidvalidity);
+	struct store_message m;
+	uint64_t number = 0;
+
+	store_message_init(&m);
+	if (qm->uid && qm->uidvalidity == box->rec.uidvalidity &&
+		store_message_by_uid(s->store, box->rec.id, qm->uid, &m))
+		number = m.number;
+	store_message_release(&m);
+	return number;
+}
+
+/* 0: nobody knows. */
+static uint64_t number_of(struct sync *s, const struct queue_action *line, const struct queue_message *qm,
+	const struct box *box)
+{
+	if (qm->action)
+		return sync_made_by(s->store, qm->action);
+	return is_foreign(s, line) ? number_by_uid(s, qm, box) : qm->number;
 }
 
 /* Is it the message that the user saw (R17, S2), and where he saw it? NULL, or why not. */
 static const char *check(struct sync *s, const struct store_message *m, const struct queue_message *qm,
 	const struct box *box, uint64_t action)
 {
-	bool foreign = action <= s->queue_foreign_to;
 	struct shown w;
 	const char *why = NULL;
 
 	shown_init(&w);
 	show_until(s->store, m, action, &w);
-	if (foreign && is_foreign(m, qm, box))
-		why = "it was made for another store, where the local numbers were other messages'";
-	else if (w.mailbox != box->rec.id || !w.visible)
+	if (w.mailbox != box->rec.id || !w.visible)
 		why = "a message of it is not in that mailbox (any more)";
 	else if (qm->uid && m->mailbox == box->rec.id && qm->uidvalidity &&
 		 (qm->uidvalidity != box->rec.uidvalidity || (m->uid && m->uid != qm->uid)))
@@ -128,9 +141,10 @@ static const char *check_messages(struct sync *s, const struct queue_action *lin
 	store_message_init(&m);
 	for (size_t i = 0; i < line->message_count && !why; i++) {
 		const struct queue_message *qm = &line->messages[i];
-		uint64_t number = number_of(s, qm);
+		uint64_t number = number_of(s, line, qm, box);
 		if (number == 0)
-			why = "the append that it names made no message";
+			why = qm->action ? "the append that it names made no message" :
+				"it was made for another store, and its UID is no message of this one";
 		else if (store_message_get(s->store, number, &m))
 			why = check(s, &m, qm, box, line->number);
 		else if ((line->verb == QUEUE_COPY || line->verb == QUEUE_MOVE) &&
@@ -153,7 +167,7 @@ static const char *take_messages(struct sync *s, const struct queue_action *line
 	store_message_init(&m);
 	for (size_t i = 0; i < line->message_count; i++) {
 		struct store_part known;
-		uint64_t number = number_of(s, &line->messages[i]);
+		uint64_t number = number_of(s, line, &line->messages[i], box);
 		if (!store_part_get(s->store, a->number, number, &known) &&
 			store_message_get(s->store, number, &m))
 			take_message(s, a, &m);
@@ -250,7 +264,7 @@ static const char *take_fetch(struct sync *s, const struct queue_action *line, s
 	(void)a;
 	store_message_init(&m);
 	for (size_t i = 0; i < line->message_count; i++) {
-		if (!store_message_get(s->store, number_of(s, &line->messages[i]), &m) || m.body ||
+		if (!store_message_get(s->store, number_of(s, line, &line->messages[i], box), &m) || m.body ||
 			m.uid == 0 || m.mailbox != box->rec.id)
 			continue;
 		m.state |= STORE_WANTED;

@@ -391,6 +391,19 @@ k.account.syncs("unmade: sync")
 same(k.account, k.c, "unmade: both sides are equal", gone=["B"])
 is_(k.account.run("check", "work").returncode, 0, "unmade: check")
 
+# Local numbers are dealt anew; the UID finds the message all the same.
+
+k = Case(3)
+k.add("flag", "INBOX", "2", "+\\Flagged")
+k.at_server("INBOX", 1)
+shutil.rmtree(k.account.state + "/store")
+shutil.rmtree(k.account.maildir)
+k.account.syncs("numbers anew: a new store")
+is_(k.account.ls("INBOX")[2].number, "m1", "numbers anew: m2 is another one now")
+is_(k.queue("retry", "work").returncode, 0, "numbers anew: taken over")
+k.account.syncs("numbers anew: replayed")
+is_([m.flags for u, m in sorted(server_messages(k.c, "INBOX").items())], [{"\\Flagged"}, set()], "numbers anew: by its UID")
+
 # What lies in outgoing/ is sent only if it is what was queued.
 
 k = Case()
