@@ -311,6 +311,21 @@ static int stored_elsewhere(const struct actions *q, const struct queue_message 
 	return -1;
 }
 
+/* A mailbox that is deleted and made again has its record all the time: what is brought there is in it, not what
+ * it holds now. */
+static bool is_in_new(const struct actions *q, const struct store_message *at, uint32_t id,
+	const char *mailbox)
+{
+	struct store_mailbox old;
+	bool is = id && (at->mailbox != id || (at->state & STORE_HERE)) && store_mailbox_get(q->store, id, &old);
+
+	if (is) {
+		is = strcmp(old.name, mailbox) == 0;
+		store_mailbox_release(&old);
+	}
+	return is;
+}
+
 int known_stored_in(const struct actions *q, const struct store_message *at, struct queue_message *m,
 	const struct queue_action *a, const struct store_mailbox *box, struct err *err)
 {
@@ -326,6 +341,8 @@ int known_stored_in(const struct actions *q, const struct store_message *at, str
 		return place->mailbox && strcmp(place->mailbox, a->mailbox) == 0 ? 0 :
 			elsewhere(m, a->mailbox, place->mailbox, err);
 	id = mailbox_after(q, at);
+	if (!box->id && is_in_new(q, at, id, a->mailbox))
+		return 0;
 	return id && id == box->id ? 0 : stored_elsewhere(q, m, a->mailbox, id, err);
 }
 
