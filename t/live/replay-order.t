@@ -135,6 +135,8 @@ def made_again():
 	case.queue("delete Old", "create Old", "append Old %s" % quoted(case.account.dir + "/letter"))
 	case.queue("flag Old @8 '+\\Seen'")
 	case.ends("deleted, made, filled", {"Old": ["7\\Seen"], "Archive": ["2"]})
+	case.queue("delete Old", "create Old", "delete Old", "create Old")
+	case.ends("twice", {"Old": [], "Archive": ["2"]})
 	case.queue("delete Old", "create Old", "rename Old New", "create Old", "move Archive %s New" % two)
 	case.ends("made again, renamed, made again", {"Old": [], "New": ["2"], "Archive": []})
 
