@@ -267,21 +267,24 @@ int known_message(const struct actions *q, struct queue_message *m, struct err *
 	return 0;
 }
 
-/* Where the actions that the store has taken up leave it; 0: nowhere. */
-static uint32_t mailbox_after(const struct actions *q, const struct store_message *at)
+/* Where the actions that the store has taken up leave it; 0: nowhere. *brought: one has moved it there, or made it. */
+static uint32_t mailbox_after(const struct actions *q, const struct store_message *at, bool *brought)
 {
 	struct store_action a;
 	uint64_t action = 0;
 	uint32_t mailbox = at->mailbox;
 
+	*brought = at->state & STORE_HERE;
 	store_action_init(&a);
 	while (store_pending_next(q->store, at->number, action, &action) && counts(q, action)) {
 		if (!store_action_get(q->store, action, &a))
 			continue;
-		if (a.verb == QUEUE_MOVE)
+		if (a.verb == QUEUE_MOVE) {
 			mailbox = a.to;
-		else if (a.verb == QUEUE_EXPUNGE)
+			*brought = true;
+		} else if (a.verb == QUEUE_EXPUNGE) {
 			mailbox = 0;
+		}
 	}
 	store_action_release(&a);
 	return mailbox;
@@ -311,11 +314,25 @@ static int stored_elsewhere(const struct actions *q, const struct queue_message 
 	return -1;
 }
 
+/* A mailbox that is deleted and made again has its record all the time: what is brought there is in it, not what
+ * it holds now. */
+static bool is_in_new(const struct actions *q, uint32_t id, const char *mailbox)
+{
+	struct store_mailbox old;
+	bool is = id && store_mailbox_get(q->store, id, &old);
+
+	if (is) {
+		is = strcmp(old.name, mailbox) == 0;
+		store_mailbox_release(&old);
+	}
+	return is;
+}
+
 int known_stored_in(const struct actions *q, const struct store_message *at, struct queue_message *m,
 	const struct queue_action *a, const struct store_mailbox *box, struct err *err)
 {
 	const struct known_place *place = find_place(q, m);
-	bool agreed = box->id && at->mailbox == box->id;
+	bool agreed = box->id && at->mailbox == box->id, brought;
 	uint32_t id;
 
 	m->uid = agreed ? at->uid : 0;
@@ -325,7 +342,9 @@ int known_stored_in(const struct actions *q, const struct store_message *at, str
 	if (place)
 		return place->mailbox && strcmp(place->mailbox, a->mailbox) == 0 ? 0 :
 			elsewhere(m, a->mailbox, place->mailbox, err);
-	id = mailbox_after(q, at);
+	id = mailbox_after(q, at, &brought);
+	if (!box->id && brought && is_in_new(q, id, a->mailbox))
+		return 0;
 	return id && id == box->id ? 0 : stored_elsewhere(q, m, a->mailbox, id, err);
 }
 

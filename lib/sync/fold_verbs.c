@@ -297,6 +297,19 @@ static const char *take_rename(struct sync *s, const struct queue_action *line, 
 	return NULL;
 }
 
+static bool is_deleted_before(struct sync *s, const struct store_action *deletion)
+{
+	struct store_action a;
+	bool is = false;
+
+	store_action_init(&a);
+	for (uint64_t at = 0; !is && store_action_next(s->store, at, &a) && a.number < deletion->number; at = a.number)
+		is = a.verb == QUEUE_DELETE && a.mailbox == deletion->mailbox &&
+		     (a.state == STORE_ACTION_WAITING || a.state == STORE_ACTION_INTENT);
+	store_action_release(&a);
+	return is;
+}
+
 static const char *take_box(struct sync *s, const struct queue_action *line, struct store_action *a,
 	const struct box *box)
 {
@@ -304,9 +317,12 @@ static const char *take_box(struct sync *s, const struct queue_action *line, str
 		/* Some servers would do it (Q78). */
 		if (strcmp(box->rec.name, "INBOX") == 0)
 			return "INBOX cannot be deleted";
-		/* What the user saw (R12). */
-		a->uidvalidity = box->rec.uidvalidity;
-		a->uidnext = box->rec.uidnext ? box->rec.uidnext : box->rec.lastseen + (box->rec.lastseen < UID_MAX);
+		/* What the user saw (R12): nothing, of one that is deleted and made again before. */
+		if (!is_deleted_before(s, a)) {
+			a->uidvalidity = box->rec.uidvalidity;
+			a->uidnext = box->rec.uidnext ? box->rec.uidnext
+						      : box->rec.lastseen + (box->rec.lastseen < UID_MAX);
+		}
 		a->options = queue_action_get(line, "force") ? FOLD_FORCE : 0;
 	}
 	store_action_put(s->store, a);

@@ -424,6 +424,8 @@ int moves_finish(struct store *store, struct maildir *maildir, struct err *err);
 /* removed.c: the mailbox's messages, files and folder go, but for what exists nowhere else; transactions of its
  * own. -1: the store or the Maildir cannot be written. */
 int box_remove(struct box *box, struct err *err);
+/* The same, but its record stays, as that of a mailbox that an action will make. */
+int box_empty(struct box *box, struct err *err);
 
 /* pull.c */
 void pull_start(struct box *box, struct link *link);

@@ -233,20 +233,37 @@ static bool due_done(struct push *p)
 	return the_work(p)->outcome == WORK_DONE;
 }
 
-static void recv_done(struct push *p)
+/* Then it is made again. */
+static bool is_named_later(struct push *p)
+{
+	struct store_action a;
+	bool named = false;
+
+	store_action_init(&a);
+	for (uint64_t at = p->first.number; !named && store_action_next(p->sync->store, at, &a); at = a.number)
+		named = a.state != STORE_ACTION_FAILED && (a.mailbox == p->box->rec.id || a.to == p->box->rec.id);
+	store_action_release(&a);
+	return named;
+}
+
+static void follow_deleted(struct push *p)
 {
 	struct err err = { 0 };
 
+	p->box->listed = p->box->chosen = false;
+	p->box->by_us = true;
+	if ((is_named_later(p) ? box_empty(p->box, &err) : box_remove(p->box, &err)) < 0)
+		account_fail(p->sync, &err);
+	p->box = p->to = NULL;
+}
+
+static void recv_done(struct push *p)
+{
 	p->stay = NULL;
 	if (p->first.verb == QUEUE_CREATE)
 		push_box_made(p, p->box);
-	if (p->first.verb == QUEUE_DELETE && p->box) {
-		p->box->listed = p->box->chosen = false;
-		p->box->by_us = true;
-		if (box_remove(p->box, &err) < 0)
-			account_fail(p->sync, &err);
-		p->box = p->to = NULL;
-	}
+	if (p->first.verb == QUEUE_DELETE && p->box)
+		follow_deleted(p);
 	if (p->first.verb == QUEUE_RENAME && strcmp(p->box->rec.name, p->first.text) != 0) {
 		renames_expect(p->box, p->first.text);
 		p->relist = true;

@@ -223,6 +223,9 @@ static void add_part(struct push *p, const struct store_action *a, const struct 
 		w->new_uid = m.uid;
 	} else if (is_vain(p, a, m.number)) {
 		w->outcome = a->verb == QUEUE_APPEND ? WORK_VAIN : WORK_DONE;
+		/* It may fail to be expunged, and the server was not told of these. */
+		mail_flags_clear(&w->add);
+		mail_flags_clear(&w->remove);
 	} else if (a->attempts > PUSH_ATTEMPTS_ALONE && a->state == STORE_ACTION_WAITING) {
 		push_fail_work(w, "the connection was lost %u times while it was sent", a->attempts);
 	}

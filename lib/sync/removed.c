@@ -11,6 +11,8 @@
  *
  * Messages go in pieces, each a transaction with its projections; the record goes last, with nothing in it, so
  * a run that is killed is finished by the next one, which finds the mailbox gone as before. */
+#include <stdlib.h>
+
 #include "base/point.h"
 #include "sync/private.h"
 
@@ -112,6 +114,23 @@ static int remove_some(struct box *box, struct err *err)
 		return -1;
 	point("sync.mailbox-emptied");
 	return project_finish(s->store, s->maildir, err) < 0 ? -1 : limit == 0;
+}
+
+int box_empty(struct box *box, struct err *err)
+{
+	struct store_mailbox *rec = &box->rec;
+	int rc;
+
+	while ((rc = remove_some(box, err)) > 0)
+		;
+	rec->state = STORE_MAILBOX_HERE;
+	rec->uidvalidity = rec->highestmodseq = 0;
+	rec->uidnext = rec->messages = rec->lastseen = 0;
+	free(rec->mailboxid);
+	rec->mailboxid = NULL;
+	box->told.items = 0;
+	box->rec_changed = true;
+	return rc;
 }
 
 static int forget_box(struct box *box, struct err *err)

@@ -142,6 +142,7 @@ worlds = [
 	("no MULTIAPPEND, no LITERAL+", dict(actions=40), ["--drop", "MULTIAPPEND,LITERAL+"]),
 	("no CONDSTORE, no QRESYNC", dict(actions=40), ["--drop", "CONDSTORE,QRESYNC"]),
 	("bare", dict(actions=40), ["--keep", "IMAP4rev1"]),
+	("few messages", dict(actions=40, model=Chains), []),
 	("200 actions", dict(actions=200), []),
 ]
 wanted = os.environ.get("WORLD")

@@ -124,13 +124,14 @@ worlds = [
 	("no MULTIAPPEND, no LITERAL+", 30, ["--drop", "MULTIAPPEND,LITERAL+"]),
 	("no CONDSTORE, no QRESYNC", 30, ["--drop", "CONDSTORE,QRESYNC"]),
 	("bare", 30, ["--keep", "IMAP4rev1"]),
+	("few messages", 40, []),
 	("200 actions", 200, []),
 ]
 wanted = os.environ.get("WORLD")
 for n, (what, actions, down) in enumerate(worlds):
 	if wanted and wanted not in what:
 		continue
-	world = World(server, seed + n, actions)
+	world = World(server, seed + n, actions, model=Chains if what == "few messages" else Model)
 	random.seed(seed + n)
 	if down:
 		process, world.port = serve(LIB + "/imapdown.py", *down, server.port)

@@ -9,6 +9,9 @@ from replay import *
 
 ACTIONS = 60
 server = replay_dovecot()
+# The last ones tell no UIDs, so what depends on them may take a second run
+DOWN = [], ["--drop", "MULTIAPPEND"], ["--drop", "UIDPLUS"], ["--keep", "IMAP4rev1"]
+ports = [server.port] + [serve(LIB + "/imapdown.py", *down, server.port)[1] for down in DOWN[1:]]
 users = iter("order%d" % n for n in range(1000))
 
 
@@ -90,14 +93,60 @@ def moved_out_in_vain():
 	ok("Old" not in case.account.mailboxes(), "and deletes")
 
 
+def too_many_for_one():
+	"""More than one batch takes, and one of them waits."""
+	case = Case(2, "Old", "Archive", "INBOX")
+	with server_client(server, case.user) as c:
+		c.select("Old")
+		for _ in range(12):
+			c.ok("COPY 1:* Old")
+	case.account.syncs("8192 messages")
+	case.queue("move Old 2 Archive", "flag Old 1 '+\\Flagged'", "move Old 1,3:8192 Archive", "delete Old")
+	run = case.account.sync()
+	is_((run.returncode, run.stderr, case.account.run("queue", "work").stdout), (0, "", ""), "they are moved")
+	with server_client(server, case.user) as c:
+		is_(c.status("Archive", "MESSAGES")["MESSAGES"], 8194, "all of them, before the mailbox is deleted")
+		c.examine("Archive")
+		is_(len(re.findall(rb"\d+", c.ok("UID SEARCH FLAGGED").untagged[0])), 1, "one with its flag")
+
+
+def not_expunged():
+	"""The flags of what is to be expunged are not sent; it cannot be expunged."""
+	case = Case(2, "INBOX", expunge_emulation="no")
+	one = case.numbers["INBOX"][0]
+	case.account.set(port=ports[2])
+	case.queue("flag INBOX %s '+\\Flagged'" % one, "expunge INBOX %s" % one)
+	run = case.account.sync()
+	is_(run.returncode, 1, "no expunge")
+	like(case.account.run("queue", "work").stdout, r"\A2\tfailed\t.*\n\Z", "it has failed")
+	with server_client(server, case.user) as c:
+		same(case.account, c, "both sides are equal")
+
+
+def made_again():
+	"""A mailbox is deleted, and another one made under its name."""
+	case = Case(2, "Old", "Archive")
+	one, two = case.numbers["Archive"]
+	case.queue("delete Old", "create Old", "move Archive %s Old" % one)
+	case.ends("deleted and made again", {"Old": ["1"], "Archive": ["2"]})
+	case.queue("delete Old", "create Old")
+	case.ends("and nothing else", {"Old": [], "Archive": ["2"]})
+	write(case.account.dir + "/letter", letter(7))
+	case.queue("delete Old", "create Old", "append Old %s" % quoted(case.account.dir + "/letter"))
+	case.queue("flag Old @8 '+\\Seen'")
+	case.ends("deleted, made, filled", {"Old": ["7\\Seen"], "Archive": ["2"]})
+	case.queue("delete Old", "create Old", "delete Old", "create Old")
+	case.ends("twice", {"Old": [], "Archive": ["2"]})
+	case.queue("delete Old", "create Old", "rename Old New", "create Old", "move Archive %s New" % two)
+	case.ends("made again, renamed, made again", {"Old": [], "New": ["2"], "Archive": []})
+
+
 waiting_part()
 copy_of_copy()
+made_again()
+too_many_for_one()
+not_expunged()
 moved_out_in_vain()
-
-
-# The last ones tell no UIDs, so what depends on them may take a second run
-DOWN = [], ["--drop", "MULTIAPPEND"], ["--drop", "UIDPLUS"], ["--keep", "IMAP4rev1"]
-ports = [server.port] + [serve(LIB + "/imapdown.py", *down, server.port)[1] for down in DOWN[1:]]
 
 
 def chain(worker, seed):

@@ -68,6 +68,7 @@ class Model:
 		self.random = random.Random(seed)
 		self.boxes = collections.OrderedDict((name, []) for name in self.first_boxes)
 		self.deleted = set()
+		self.dead = {}		# of those, the numbers of what was in them, as long as it is shown
 		self.folders = {}	# of what is to be renamed
 		self.subscribed = set()
 		self.made = 0		# appends and mailboxes so far
@@ -226,6 +227,15 @@ class Chains(Model):
 		self.boxes[to] += [Mail(m.data, m.date, m.flags) for m in some]
 		return some and "copy %s %s %s" % (quoted(box), self.which(some), quoted(to))
 
+	def do_create(self, number):
+		again = sorted(set(self.dead) & self.deleted - set(self.folders.values()))
+		if not again or self.random.random() < .3:
+			return super().do_create(number)
+		name = self.random.choice(again)
+		self.deleted.discard(name)
+		self.boxes[name] = []
+		return "create %s" % quoted(name)
+
 	def do_delete(self, number):
 		some = [b for b in self.boxes if b not in ("INBOX", "Archive")]
 		return some and self.delete(self.random.choice(some))
@@ -296,7 +306,7 @@ class World:
 		files tell, in which the local number stands."""
 		for box, mail in self.model.boxes.items():
 			waiting = [m for m in mail if not m.name]
-			names = {m.name for m in mail} | {m.number for m in mail}
+			names = {m.name for m in mail} | {m.number for m in mail} | self.model.dead.get(box, set())
 			files = {number_of(path): path for path in self.files(self.model.folders.get(box, box))}
 			for m in waiting:
 				for number in sorted(set(files) - names, key=lambda n: int(n[1:])):
@@ -309,6 +319,8 @@ class World:
 					raise RuntimeError("%s: not shown: %r, %r" % (box, m.key(), files))
 				if m.waits % 2:
 					m.name = "@%d" % m.waits
+		for box in self.model.deleted:
+			self.model.dead[box] = set(map(number_of, self.files(self.model.folders.get(box, box))))
 
 	def files(self, folder):
 		at = "%s/%s" % (self.account.maildir, folder)
