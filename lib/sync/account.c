@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "sync/private.h"
+#include "sync/actions.h"
 
 #define LOCK_WAIT_S 5.0
 #define LOCK_POLL_S 0.1

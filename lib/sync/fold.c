@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/point.h"
-#include "sync/private.h"
+#include "sync/actions.h"
 
 /* Of one transaction. */
 #define FOLD_LINES 4096

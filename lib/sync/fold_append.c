@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "sync/private.h"
+#include "sync/actions.h"
 
 #define PIECE 65536
 #define HEADER 65536

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sync/private.h"
+#include "sync/actions.h"
 
 struct rename {
 	struct rename *next;

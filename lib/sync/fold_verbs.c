@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sync/private.h"
+#include "sync/actions.h"
 
 /* They go into one line to the server, which has at most 8,000 octets (C6). */
 #define FLAGS_OCTETS 2000

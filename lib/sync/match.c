@@ -16,7 +16,7 @@
 #include <stdlib.h>
 
 #include "base/point.h"
-#include "sync/private.h"
+#include "sync/actions.h"
 
 /* So many messages with one date and size are not told apart any more, they are fetched. */
 #define ALIKE_MAX 64

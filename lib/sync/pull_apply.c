@@ -1,6 +1,7 @@
 /* Pull, the transaction: what the inbox holds becomes records, and projections where the Maildir has
  * to follow. Each piece is true by itself, so it may be applied before the rest has come; what the
  * mailbox was as a whole (mod-sequence, MESSAGES) is written last, by pull_finish. */
+#include "sync/actions.h"
 #include "sync/pull_private.h"
 
 #define MANY_GONE 20

@@ -5,7 +5,7 @@
 #ifndef SYNC_PUSH_PRIVATE_H
 #define SYNC_PUSH_PRIVATE_H
 
-#include "sync/private.h"
+#include "sync/actions.h"
 
 /* What a FETCH told of a message. */
 struct push_seen {

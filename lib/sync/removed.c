@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #include "base/point.h"
-#include "sync/private.h"
+#include "sync/actions.h"
 
 #define FEW 2 /* so many may always go */
 

@@ -4,7 +4,7 @@
  *
  * It goes in pieces; until the last one the mailbox's record has the old UIDVALIDITY, so that a crash
  * in between begins here again. */
-#include "sync/private.h"
+#include "sync/actions.h"
 
 bool reset_some(struct box *box, unsigned limit)
 {

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "queue/queue.h"
-#include "sync/private.h"
+#include "sync/actions.h"
 
 const char *settle_verb(const struct store_action *a)
 {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sync/private.h"
+#include "sync/actions.h"
 
 /* The server has expunged it. Flags and expunges have nothing to do any more; for a copy or a move the user
  * has chosen. */

@@ -2,7 +2,7 @@
  * it. One pass over the actions for all that a line names. In a transaction. */
 #include <stdlib.h>
 
-#include "sync/private.h"
+#include "sync/actions.h"
 
 struct numbers {
 	uint64_t *list;

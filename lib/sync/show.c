@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "queue/queue.h"
-#include "sync/private.h"
+#include "sync/actions.h"
 
 void show_flags(struct mail_flags *flags, const struct store_action *a)
 {

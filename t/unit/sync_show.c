@@ -5,7 +5,7 @@
 
 #include "lib/tap.h"
 #include "queue/queue.h"
-#include "sync/private.h"
+#include "sync/actions.h"
 
 static char state[] = "/tmp/sync-show.XXXXXX";
 static struct err err;
