@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "sync/actions.h"
+#include "sync/private.h"
 
 #define ASK_OCTETS (1u << 20)
 #define ASK_MESSAGES 200
