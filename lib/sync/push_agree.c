@@ -70,11 +70,20 @@ static void note_lost(struct store_action *a, const struct work *w, bool counts)
 	a->reason = w->reason ? mem_copy(w->reason) : NULL;
 }
 
+static int by_action(const void *a, const void *b)
+{
+	const struct work *x = a, *y = b;
+
+	return x->action < y->action ? -1 : x->action > y->action;
+}
+
 void push_note_lost(struct push *p, bool counts)
 {
 	struct store_action a;
 	uint64_t last = 0;
 
+	/* A loss counts once for each, however its messages stand. */
+	qsort(p->works, p->count, sizeof *p->works, by_action);
 	store_action_init(&a);
 	for (size_t i = 0; i < p->count; i++) {
 		const struct work *w = &p->works[i];
@@ -304,13 +313,6 @@ static void agree_action(struct push *p, uint64_t number, bool open, bool undone
 	}
 	store_action_release(&a);
 	settle_over(p->sync, number);
-}
-
-static int by_action(const void *a, const void *b)
-{
-	const struct work *x = a, *y = b;
-
-	return x->action < y->action ? -1 : x->action > y->action;
 }
 
 void push_agree(struct push *p)

@@ -42,10 +42,11 @@ static bool was_deleted(const struct push *p)
 
 static bool was_renamed(const struct push *p)
 {
-	const struct box *to = box_by_name(p->sync, p->first.text);
+	const struct box *to;
 
 	if (p->first.verb != QUEUE_RENAME || !p->box)
 		return false;
+	to = box_by_name(p->sync, p->first.text);
 	return strcmp(p->box->rec.name, p->first.text) == 0 || (!p->box->listed && to && to->listed);
 }
 

@@ -317,12 +317,20 @@ static void send_alike(struct push *p, bool adds, bool alone)
 	uids_release(&set);
 }
 
+/* What is added, what is removed; a loss from here on counts (R11). */
+static void send_both(struct push *p, bool alone)
+{
+	send_alike(p, true, alone);
+	send_alike(p, false, alone);
+	for (size_t i = p->group; i < p->group_end; i++)
+		p->works[i].sent = true;
+}
+
 static void send_stores(struct push *p)
 {
 	size_t next = next_group(p, p->group_end);
 
-	send_alike(p, true, false);
-	send_alike(p, false, false);
+	send_both(p, false);
 	/* In the same flight, where the server tells whose its answers are. */
 	if (next < p->count && imap_pipelines_mailboxes(p->link->imap))
 		p->ahead = open_group(p, next);
@@ -362,8 +370,7 @@ static void recv_who(struct push *p)
 
 static void send_alone(struct push *p)
 {
-	send_alike(p, true, true);
-	send_alike(p, false, true);
+	send_both(p, true);
 }
 
 /* An earlier change is what the last one is; but where a flag of that one stays here, it may have none such. */

@@ -195,6 +195,28 @@ def poison():
 	check_is(case.lost, 4, "is sent four times")
 
 
+def flags_lost_thrice():
+	"""A loss counts once for each action, also where others' messages stand between its own."""
+	case = Case(b"UID STORE", losses=3)
+	letters = [letter(n) for n in (1, 2, 3)]
+	for data in letters:
+		case.put(data)
+	case.account.sync()
+	case.queue("flag", "INBOX", "1,3", "+\\Seen", "-\\Draft")
+	case.queue("flag", "INBOX", "2", "+\\Flagged", "-\\Draft")
+	case.ends("flag changes that cost three connections", [(data, flag) for data, flag in
+		zip(letters, ("\\Seen", "\\Flagged", "\\Seen"))])
+	check_is(case.lost, 3, "they did")
+
+
+def flags_lost_always():
+	case = Case(b"UID STORE", losses=1000)
+	case.put(ours)
+	case.account.sync()
+	case.queue("flag", "INBOX", "1", "+\\Seen")
+	case.ends("a flag change that costs every connection", [(ours,)], left=r"1\tfailed\t[^\n]*lost 4 times[^\n]*\n")
+
+
 def stopped_often():
 	"""To stop a run is no lost connection: the message is sent whole in the end (R11)."""
 	case = Case(b"never", lambda case, n: None)
@@ -237,6 +259,8 @@ def first_of_two(what, message):
 
 scenario(poison)
 scenario(stopped_often)
+scenario(flags_lost_thrice)
+scenario(flags_lost_always)
 for one in (("with a Message-ID", ours), ("without Message-ID", letter(1, message_id=None, text="needle"))):
 	for do in appears_late, appears_never, others_come, one_of_two, first_of_two, second_of_two, flags_are_lost:
 		scenario(do, *one)

@@ -93,6 +93,15 @@ def moved_out_in_vain():
 	ok("Old" not in case.account.mailboxes(), "and deletes")
 
 
+def killed_deletion():
+	"""It was noted and not sent."""
+	case = Case(1, "Old", "Archive")
+	case.queue("delete Old")
+	is_(case.account.sync(point="push.intent").returncode, -signal.SIGKILL, "killed before DELETE is sent")
+	case.ends("a deletion that was not sent", {"Archive": ["1"]})
+	ok("Old" not in case.account.mailboxes(), "is sent by the next run")
+
+
 def too_many_for_one():
 	"""More than one batch takes, and one of them waits."""
 	case = Case(2, "Old", "Archive", "INBOX")
@@ -144,6 +153,7 @@ def made_again():
 waiting_part()
 copy_of_copy()
 made_again()
+killed_deletion()
 too_many_for_one()
 not_expunged()
 moved_out_in_vain()
