@@ -25,6 +25,7 @@ struct known_mailbox {
 	uint64_t by; /* the line's number; 0: it has none yet */
 	char *name, *to;
 	char delimiter;
+	uint32_t last; /* rename: the highest id of a mailbox that it may take along; UINT32_MAX: of all */
 };
 /* Where the last line that speaks of a message leaves it. */
 struct known_place {

@@ -84,7 +84,7 @@ static void add_mailbox(struct actions *q, const struct queue_action *a, const c
 	q->mailboxes = mem_grow(q->mailboxes, q->mailbox_count + 1, sizeof *q->mailboxes);
 	q->mailboxes[q->mailbox_count++] =
 		(struct known_mailbox){ a->verb, a->number, mem_copy(a->mailbox),
-			to ? mem_copy(to) : NULL, to ? delimiter_of(q) : 0 };
+			to ? mem_copy(to) : NULL, to ? delimiter_of(q) : 0, UINT32_MAX };
 }
 
 /* What follows `above` in the name of it, or of a mailbox below it; NULL: neither. */
@@ -153,6 +153,8 @@ static void read_waiting(struct actions *q, struct queue *file)
 			continue;
 		if (a.number == rec.number)
 			known_add(q, &a);
+		if (a.number == rec.number && rec.verb == QUEUE_RENAME && q->mailbox_count)
+			q->mailboxes[q->mailbox_count - 1].last = rec.uidnext;
 		queue_action_release(&a);
 	}
 	store_action_release(&rec);
@@ -205,49 +207,87 @@ void known_release(struct actions *q)
 
 /* Mailboxes */
 
-/* The name that it has in the store, to be freed; NULL: it has none there. *made: a line creates it. */
-static char *name_in_store(const struct actions *q, const char *name, bool *made)
+/* Two mailboxes may have one name in the store: one that a waiting rename takes it from, and one that a later line
+ * makes under it, which has a higher id. */
+struct stored_name {
+	char *name; /* NULL: it has none there */
+	uint32_t above, most; /* the ids between which it is */
+	bool made;  /* a line creates it */
+	bool again; /* which one deletes before: its record stays, and what that has now is not in it */
+};
+
+/* What it was called before the line; false: that is no name of the store. */
+static bool go_before(struct stored_name *n, const struct known_mailbox *k)
 {
-	char *at = mem_copy(name);
+	const char *rest = k->to ? rest_of(n->name, k->to, k->delimiter) : NULL;
+	bool renames = k->verb == QUEUE_RENAME;
+	char *before;
 
-	*made = false;
-	for (size_t i = q->mailbox_count; at && i-- > 0;) {
-		const struct known_mailbox *k = &q->mailboxes[i];
-		const char *rest = k->to ? rest_of(at, k->to, k->delimiter) : NULL;
-		char *before = NULL;
-
-		if (!counts(q, k->by))
-			continue;
-		if (k->verb == QUEUE_RENAME && rest)
-			before = mem_printf("%s%s", k->name, rest);
-		else if (k->verb == QUEUE_RENAME && !rest_of(at, k->name, k->delimiter))
-			continue;
-		else if (k->verb != QUEUE_RENAME && strcmp(at, k->name) != 0)
-			continue;
-		else if (k->verb == QUEUE_CREATE)
-			*made = true;
-		if (k->verb == QUEUE_CREATE)
-			continue;
-		free(at);
-		at = before;
+	if (renames && rest) {
+		before = mem_printf("%s%s", k->name, rest);
+		free(n->name);
+		n->name = before;
+		n->most = k->last < n->most ? k->last : n->most;
+		return true;
 	}
-	return at;
+	if (renames ? !rest_of(n->name, k->name, k->delimiter) : strcmp(n->name, k->name) != 0)
+		return true;
+	if (k->verb == QUEUE_CREATE) {
+		n->made = true;
+		return true;
+	}
+	if (renames && n->made && k->last != UINT32_MAX)
+		n->above = k->last; /* made again, and known by now */
+	n->again = n->made && !renames;
+	return n->again;
+}
+
+static void find_stored(const struct actions *q, const char *name, struct stored_name *n)
+{
+	*n = (struct stored_name){ .name = mem_copy(name), .most = UINT32_MAX };
+	for (size_t i = q->mailbox_count; i-- > 0;) {
+		const struct known_mailbox *k = &q->mailboxes[i];
+		if (!counts(q, k->by) || go_before(n, k))
+			continue;
+		if (n->above > 0)
+			return;
+		free(n->name);
+		n->name = NULL;
+		return;
+	}
+}
+
+static bool read_stored(const struct actions *q, const struct stored_name *n, struct store_mailbox *box)
+{
+	*box = (struct store_mailbox){ 0 };
+	if (!n->name)
+		return false;
+	if (n->above == 0 && n->most == UINT32_MAX)
+		return store_mailbox_find(q->store, n->name, box);
+	for (uint32_t id = n->above; store_mailbox_next(q->store, id, box); store_mailbox_release(box)) {
+		id = box->id;
+		if (id > n->most)
+			break;
+		if (strcmp(box->name, n->name) == 0)
+			return true;
+	}
+	store_mailbox_release(box);
+	return false;
 }
 
 bool known_mailbox(const struct actions *q, const char *name, struct store_mailbox *box)
 {
-	bool made;
-	char *stored = name_in_store(q, name, &made);
-	bool found = stored && store_mailbox_find(q->store, stored, box);
+	struct stored_name n;
+	bool found;
 
-	free(stored);
-	if (found && (box->state & STORE_MAILBOX_GONE) && !(box->state & STORE_MAILBOX_HERE)) {
+	find_stored(q, name, &n);
+	found = read_stored(q, &n, box);
+	free(n.name);
+	if (found && (n.again || ((box->state & STORE_MAILBOX_GONE) && !(box->state & STORE_MAILBOX_HERE)))) {
 		store_mailbox_release(box);
 		found = false;
 	}
-	if (!found)
-		*box = (struct store_mailbox){ 0 };
-	return found || made;
+	return found || n.made;
 }
 
 /* Messages */
@@ -319,12 +359,13 @@ static int stored_elsewhere(const struct actions *q, const struct queue_message 
 static bool is_in_new(const struct actions *q, uint32_t id, const char *mailbox)
 {
 	struct store_mailbox old;
-	bool is = id && store_mailbox_get(q->store, id, &old);
+	struct stored_name n;
+	bool is;
 
-	if (is) {
-		is = strcmp(old.name, mailbox) == 0;
-		store_mailbox_release(&old);
-	}
+	find_stored(q, mailbox, &n);
+	is = read_stored(q, &n, &old) && old.id == id;
+	store_mailbox_release(&old);
+	free(n.name);
 	return is;
 }
 

@@ -148,6 +148,11 @@ def made_again():
 	case.ends("twice", {"Old": [], "Archive": ["2"]})
 	case.queue("delete Old", "create Old", "rename Old New", "create Old", "move Archive %s New" % two)
 	case.ends("made again, renamed, made again", {"Old": [], "New": ["2"], "Archive": []})
+	for lines in (["move New %s Archive" % two], ["create One"], ["rename One Two"], ["move Archive %s Two" % two],
+		["move Two %s Archive" % two, "delete Two", "create Two"], ["create One"], ["move Archive %s Two" % two],
+		["copy Two %s One" % two], ["flag Two %s '+\\Seen'" % two]):
+		case.queue(*lines)
+	case.ends("made, renamed, deleted, made again, line by line", {"One": ["2"], "Two": ["2\\Seen"], "New": [], "Archive": []})
 
 
 waiting_part()
