@@ -37,7 +37,8 @@ const struct conf_account *cmd_account(const struct conf *conf, const char *name
 	return NULL;
 }
 
-const struct conf_account **cmd_accounts(const struct cmd *cmd, const struct conf *conf, size_t *count)
+/* NULL: a name is wrong. The caller frees. */
+static const struct conf_account **accounts_of(const struct cmd *cmd, const struct conf *conf, size_t *count)
 {
 	size_t n = cmd->word_count ? cmd->word_count : conf->account_count;
 	const struct conf_account **accounts = mem_new(n * sizeof *accounts + 1);
@@ -51,6 +52,24 @@ const struct conf_account **cmd_accounts(const struct cmd *cmd, const struct con
 	}
 	*count = n;
 	return accounts;
+}
+
+int cmd_each_account(const struct cmd *cmd, int (*run)(const struct cmd *cmd, const struct conf_account *account))
+{
+	int status = CMD_USAGE;
+	size_t count = 0;
+	struct conf *conf = cmd_conf(cmd, &status);
+	const struct conf_account **accounts = conf ? accounts_of(cmd, conf, &count) : NULL;
+
+	if (accounts)
+		status = CMD_DONE;
+	for (size_t i = 0; i < count; i++) {
+		int one = run(cmd, accounts[i]);
+		status = one > status ? one : status;
+	}
+	free(accounts);
+	conf_free(conf);
+	return status;
 }
 
 struct store *cmd_store(const struct conf_account *account, bool *never, int *exit_status)

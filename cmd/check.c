@@ -192,18 +192,5 @@ static int check(const struct cmd *cmd, const struct conf_account *account)
 
 int cmd_check(const struct cmd *cmd)
 {
-	int status = CMD_USAGE;
-	size_t count = 0;
-	struct conf *conf = cmd_conf(cmd, &status);
-	const struct conf_account **accounts = conf ? cmd_accounts(cmd, conf, &count) : NULL;
-
-	if (accounts)
-		status = CMD_DONE;
-	for (size_t i = 0; i < count; i++) {
-		int one = check(cmd, accounts[i]);
-		status = one > status ? one : status;
-	}
-	free(accounts);
-	conf_free(conf);
-	return status;
+	return cmd_each_account(cmd, check);
 }

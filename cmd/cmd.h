@@ -67,8 +67,9 @@ const char *similar_text(const struct similar *s);
 /* NULL: *exit_status tells. */
 struct conf *cmd_conf(const struct cmd *cmd, int *exit_status);
 const struct conf_account *cmd_account(const struct conf *conf, const char *name);
-/* The accounts of the words, or all where there are none; NULL: a name is wrong. The caller frees. */
-const struct conf_account **cmd_accounts(const struct cmd *cmd, const struct conf *conf, size_t *count);
+/* Runs it for the accounts of the words, or all where there are none; for none where a name is wrong. The worst
+ * exit status. */
+int cmd_each_account(const struct cmd *cmd, int (*run)(const struct cmd *cmd, const struct conf_account *account));
 struct store;
 /* The store for reading, without a lock. NULL with *never: the account was never synced, which is
  * not printed; NULL without: printed, *exit_status tells. */

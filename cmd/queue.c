@@ -175,9 +175,9 @@ static void tell_foreign(const struct listing *l)
 	free(text);
 }
 
-static int list_account(const struct conf_account *account, bool name_account)
+static int list_account(const struct cmd *cmd, const struct conf_account *account)
 {
-	struct listing l = { .name_account = name_account };
+	struct listing l = { .name_account = cmd->word_count == 0 };
 	int status = CMD_DONE;
 
 	if (actions_open(&l.q, account, true, &status) < 0)
@@ -198,20 +198,7 @@ static int list_account(const struct conf_account *account, bool name_account)
 
 int queue_list(const struct cmd *cmd)
 {
-	int status = CMD_USAGE;
-	size_t count = 0;
-	struct conf *conf = cmd_conf(cmd, &status);
-	const struct conf_account **accounts = conf ? cmd_accounts(cmd, conf, &count) : NULL;
-
-	if (accounts)
-		status = CMD_DONE;
-	for (size_t i = 0; i < count; i++) {
-		int one = list_account(accounts[i], cmd->word_count == 0);
-		status = one > status ? one : status;
-	}
-	free(accounts);
-	conf_free(conf);
-	return status;
+	return cmd_each_account(cmd, list_account);
 }
 
 /* Which of them */

@@ -179,13 +179,14 @@ static int tell_never(const struct standing *s)
 	return status;
 }
 
-static int status_of(const struct conf_account *account)
+static int status_of(const struct cmd *cmd, const struct conf_account *account)
 {
 	struct standing s = { .account = account };
 	int status = CMD_DONE;
 	bool never;
 	json_t *o;
 
+	(void)cmd;
 	s.store = cmd_store(account, &never, &status);
 	if (never)
 		return tell_never(&s);
@@ -218,18 +219,5 @@ static int status_of(const struct conf_account *account)
 
 int cmd_status(const struct cmd *cmd)
 {
-	int status = CMD_USAGE;
-	size_t count_of = 0;
-	struct conf *conf = cmd_conf(cmd, &status);
-	const struct conf_account **accounts = conf ? cmd_accounts(cmd, conf, &count_of) : NULL;
-
-	if (accounts)
-		status = CMD_DONE;
-	for (size_t i = 0; i < count_of; i++) {
-		int one = status_of(accounts[i]);
-		status = one > status ? one : status;
-	}
-	free(accounts);
-	conf_free(conf);
-	return status;
+	return cmd_each_account(cmd, status_of);
 }
