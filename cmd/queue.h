@@ -38,7 +38,7 @@ struct actions {
 	const struct conf_account *account;
 	struct store *store; /* for reading; NULL: there is none */
 	struct queue *queue;
-	uint64_t folded;
+	uint64_t folded; /* lines up to this number are in the store */
 	char delimiter; /* of the account's mailbox names; 0: flat */
 	struct known_mailbox *mailboxes;
 	size_t mailbox_count;
@@ -79,8 +79,6 @@ void known_add(struct actions *q, const struct queue_action *a);
 /* Is there such a mailbox, once the queue is done? *box (to be released) has id 0 where the store
  * holds nothing of it yet. */
 bool known_mailbox(const struct actions *q, const char *name, struct store_mailbox *box);
-/* Makes @N a local number where the store has given one. -1: there is no such message. */
-int known_message(const struct actions *q, struct queue_message *m, struct err *err);
 /* Is it in the mailbox of *a once what is queued before it is done? (fetch: is it there now?) Fills in
  * uid and uidvalidity. -1: it is not. */
 int known_message_in(const struct actions *q, struct queue_message *m, const struct queue_action *a,
@@ -89,7 +87,8 @@ int known_message_in(const struct actions *q, struct queue_message *m, const str
 int known_stored_in(const struct actions *q, const struct store_message *at, struct queue_message *m,
 	const struct queue_action *a, const struct store_mailbox *box, struct err *err);
 
-/* queue_which.c: WHICH becomes the messages of *a. -1: *err. */
+/* queue_which.c: WHICH becomes the messages of *a. An unknown mailbox is no error here (0, no messages):
+ * queue_check tells. -1: *err. */
 int which_resolve(const struct actions *q, const char *which, struct queue_action *a,
 	struct err *err);
 /* Each message once, ascending. */

@@ -117,19 +117,6 @@ static int build_rename(const struct asked *asked, struct queue_action *a, struc
 
 /* Uploads */
 
-/* What the server has said that it takes at most; 0: nothing. */
-static uint64_t append_limit(struct store *store)
-{
-	struct buf text;
-	uint64_t limit = 0;
-
-	buf_init(&text, 0);
-	if (store_get(store, "server.append-limit", &text))
-		limit = strtoull(buf_str(&text), NULL, 10);
-	buf_release(&text);
-	return limit;
-}
-
 /* *date: when it was delivered here (R5). -1: *err. */
 static int open_message(const struct asked *asked, const char *path, int64_t *date, struct err *err)
 {
@@ -167,7 +154,7 @@ static int store_message(const struct asked *asked, const char *path, struct que
 
 	if (fd < 0)
 		return -1;
-	rc = queue_body_store(q->queue, fd, append_limit(q->store), hex, &size, err);
+	rc = queue_body_store(q->queue, fd, store_get_number(q->store, "server.append-limit"), hex, &size, err);
 	close(fd);
 	if (rc < 0)
 		return err_prefix(err, "\"%.200s\"", path);

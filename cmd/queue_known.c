@@ -66,25 +66,12 @@ static const struct known_place *find_place(const struct actions *q, const struc
 
 /* Lines */
 
-/* One namespace's; a rename takes along what is below. */
-static char delimiter_of(const struct actions *q)
-{
-	struct store_mailbox box;
-	char delimiter = '/';
-
-	if (store_mailbox_find(q->store, "INBOX", &box)) {
-		delimiter = box.delimiter;
-		store_mailbox_release(&box);
-	}
-	return delimiter;
-}
-
 static void add_mailbox(struct actions *q, const struct queue_action *a, const char *to)
 {
 	q->mailboxes = mem_grow(q->mailboxes, q->mailbox_count + 1, sizeof *q->mailboxes);
 	q->mailboxes[q->mailbox_count++] =
 		(struct known_mailbox){ a->verb, a->number, mem_copy(a->mailbox),
-			to ? mem_copy(to) : NULL, to ? delimiter_of(q) : 0, UINT32_MAX };
+			to ? mem_copy(to) : NULL, to ? q->delimiter : 0, UINT32_MAX };
 }
 
 /* What follows `above` in the name of it, or of a mailbox below it; NULL: neither. */
@@ -100,11 +87,9 @@ static const char *rest_of(const char *name, const char *above, char delimiter)
 /* What earlier lines have put into the mailbox goes along with it. */
 static void rename_places(struct actions *q, const struct queue_action *a, const char *to)
 {
-	char delimiter = delimiter_of(q);
-
 	for (size_t i = 0; i < q->place_size; i++) {
 		struct known_place *p = &q->places[i];
-		const char *rest = p->mailbox ? rest_of(p->mailbox, a->mailbox, delimiter) : NULL;
+		const char *rest = p->mailbox ? rest_of(p->mailbox, a->mailbox, q->delimiter) : NULL;
 		char *name = rest ? mem_printf("%s%s", to, rest) : NULL;
 		if (!name)
 			continue;
@@ -292,7 +277,8 @@ bool known_mailbox(const struct actions *q, const char *name, struct store_mailb
 
 /* Messages */
 
-int known_message(const struct actions *q, struct queue_message *m, struct err *err)
+/* Makes @N a local number where the store has given one. -1: there is no such message. */
+static int known_message(const struct actions *q, struct queue_message *m, struct err *err)
 {
 	uint64_t number;
 

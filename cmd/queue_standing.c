@@ -53,18 +53,20 @@ static void tell_stuck(struct standing *s, const struct store_action *rec)
 {
 	struct queue_action a;
 	struct buf text, what;
+	bool found = queue_next(s->q.queue, rec->number - 1, &a, NULL) > 0;
 
 	buf_init(&text, 0);
 	buf_init(&what, 0);
-	if (queue_next(s->q.queue, rec->number - 1, &a, NULL) > 0) {
+	if (found && a.number == rec->number) {
 		buf_addf(&text, ", ");
 		output_visible(&text, slice_of(a.verb_text));
 		buf_addf(&text, " ");
 		output_visible(&text, slice_of(a.mailbox));
 		queue_describe(&a, rec, &what);
 		buf_addf(&text, "%s%s", what.len > 0 ? " " : "", buf_str(&what));
-		queue_action_release(&a);
 	}
+	if (found)
+		queue_action_release(&a);
 	if (rec->reason || rec->blocked_by)
 		buf_addf(&text, ": ");
 	queue_explain(rec, &text);

@@ -130,7 +130,8 @@ int maildir_folder_remove(struct maildir *m, const char *folder, struct err *err
 		return maildir_folder_remake(m, folder, err) < 0 ? -1 : 1;
 	if (*folder != '\0')
 		leave(m, folder);
-	forget_made(m, folder);
+	else
+		forget_made(m, folder);
 	point("maildir.folder-removed");
 	return 0;
 }

@@ -43,7 +43,7 @@ struct queue_message {
 };
 
 /* Key (a-z, 0-9 and -) and value, unescaped. Known keys: add, remove (flags, spaces between), to,
- * file, name, sha256, date, flags, action, force. */
+ * file, name, sha256, date, flags, action, force, edited. */
 struct queue_pair {
 	char *key, *value;
 };

@@ -14,6 +14,7 @@ void facts_load(struct sync *s)
 	s->no_mailboxid = store_get(s->store, "server.no-mailboxid", &fact);
 	if (store_get(s->store, "server.append-max", &fact))
 		s->append_max = (unsigned)strtoul(buf_str(&fact), NULL, 10);
+	s->append_limit = store_get_number(s->store, "server.append-limit");
 	if (store_get(s->store, "server.mechanism", &fact) && fact.len > 0)
 		s->mechanism = mem_copy(buf_str(&fact));
 	buf_release(&fact);
@@ -33,6 +34,7 @@ void facts_put(struct sync *s)
 		store_put(s->store, "server.no-examine", slice_of("1"));
 	snprintf(number, sizeof number, "%u", s->append_max);
 	store_put(s->store, "server.append-max", slice_of(number));
+	store_put_number(s->store, "server.append-limit", s->append_limit);
 	store_put(s->store, "server.mechanism", slice_of(s->mechanism ? s->mechanism : ""));
 	s->facts_changed = false;
 }

@@ -24,6 +24,10 @@ static void on_ready(void *arg)
 		s->mechanism = mem_copy(mechanism);
 		s->facts_changed = true;
 	}
+	if (s->append_limit != imap_append_limit(link->imap)) {
+		s->append_limit = imap_append_limit(link->imap);
+		s->facts_changed = true;
+	}
 	link->state = LINK_READY;
 	throttle_ready(link);
 	account_mark(s);

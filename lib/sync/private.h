@@ -184,6 +184,7 @@ struct sync {
 	bool no_mailboxid; /* STATUS tells it wrong */
 	bool no_examine;   /* Q70: its UIDVALIDITY is told by SELECT only */
 	bool no_qresync;   /* it refuses the parameters (Q76); not kept */
+	uint64_t append_limit; /* what `queue add` refuses, without the network: APPENDLIMIT (RFC 7889); 0: none told */
 	char *mechanism;   /* the login that it took after it had refused what it offers first (C3) */
 	bool facts_changed;
 	unsigned failures; /* lost connections in a row without progress */
