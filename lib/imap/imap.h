@@ -91,8 +91,8 @@ struct imap_resp {
 	bool tagged;
 	struct {
 		enum imap_cond cond;
-		/* TRYCREATE, OVERQUOTA, LIMIT, INUSE, UNAVAILABLE, THROTTLED: anywhere in the text of what is not OK,
-		 * where no other one that we know stands in front (imap4d: "NO APPEND [TRYCREATE] failed"). */
+		/* TRYCREATE, OVERQUOTA, LIMIT, INUSE, UNAVAILABLE: also from anywhere in the text of what is not OK;
+		 * THROTTLED in an OK, too. Where no code stands in front or, in a NO, one that we do not know (imap4d: "NO APPEND [TRYCREATE] failed"). */
 		enum imap_code code;
 		struct slice code_name, code_text; /* "UIDNEXT", "4392"; MAILBOXID: the id alone */
 		uint64_t code_number;              /* UIDNEXT, UIDVALIDITY, HIGHESTMODSEQ, UNSEEN; else 0 */

@@ -2,7 +2,7 @@
  * below. Private to this folder.
  *
  * Numbers are unsigned and big-endian, so that LMDB's memcmp order is theirs; dates are the same in
- * two's complement. A record begins with a version octet, RECORD_VERSION; an index entry has none,
+ * two's complement. A record begins with a version octet, STORE_RECORD_VERSION; an index entry has none,
  * for it can be made again from the records. `text` at the end of a record runs to its end, else
  * `u16 length, octets` stands for one. Offsets are in octets.
  *

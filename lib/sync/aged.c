@@ -5,7 +5,6 @@
  * Once a day the index by date is asked for what became too old since the last time, so that the cost follows
  * what changed. Where the rules changed, rules.c goes through all messages anyway. Each piece is a batch with
  * its projections; the day is noted with the last, and what is dropped already is passed over. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "sync/private.h"
@@ -96,10 +95,7 @@ static int64_t next_age(const struct sync *s, int64_t age)
 
 static void put_day(struct sync *s)
 {
-	char text[24];
-
-	snprintf(text, sizeof text, "%lld", (long long)s->now);
-	store_put(s->store, FACT, slice_of(text));
+	store_put_number(s->store, FACT, (uint64_t)s->now);
 	s->aged.due = false;
 }
 

@@ -67,14 +67,9 @@ bool batch_is_due(const struct sync *s)
 /* The run gets its number with its first transaction. */
 static void note_run(struct sync *s)
 {
-	struct buf text;
-
 	if (s->run_noted)
 		return;
-	buf_init(&text, 0);
-	buf_addf(&text, "%lu", (unsigned long)s->run);
-	store_put(s->store, "run.number", buf_slice(&text));
-	buf_release(&text);
+	store_put_number(s->store, "run.number", s->run);
 	s->run_noted = true;
 }
 

@@ -236,12 +236,11 @@ struct box *box_here(struct sync *s, const char *name)
 	if (box)
 		return box;
 	box = box_new(s);
-
 	buf_init(&wire, 0);
 	imap_name_encode(slice_of(name), false, &wire);
 	box->rec.name = mem_copy(name);
 	box->rec.wire = buf_take(&wire);
-	box->rec.delimiter = other != box ? other->rec.delimiter : '/';
+	box->rec.delimiter = other ? other->rec.delimiter : '/';
 	box->rec.state = STORE_MAILBOX_HERE;
 	choose_folder(s, box, false);
 	box_index(s, box);

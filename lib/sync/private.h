@@ -425,7 +425,8 @@ int moves_finish(struct store *store, struct maildir *maildir, struct err *err);
 /* removed.c: the mailbox's messages, files and folder go, but for what exists nowhere else; transactions of its
  * own. -1: the store or the Maildir cannot be written. */
 int box_remove(struct box *box, struct err *err);
-/* The same, but its record stays, as that of a mailbox that an action will make. */
+/* Its messages and their files go; folder and record stay, as those of a mailbox that an action will make.
+ * Transactions of its own. -1: as above; the record in memory is as it was. */
 int box_empty(struct box *box, struct err *err);
 
 /* pull.c */

@@ -123,6 +123,8 @@ int box_empty(struct box *box, struct err *err)
 
 	while ((rc = remove_some(box, err)) > 0)
 		;
+	if (rc < 0)
+		return -1;
 	rec->state = STORE_MAILBOX_HERE;
 	rec->uidvalidity = rec->highestmodseq = 0;
 	rec->uidnext = rec->messages = rec->lastseen = 0;
@@ -130,7 +132,7 @@ int box_empty(struct box *box, struct err *err)
 	rec->mailboxid = NULL;
 	box->told.items = 0;
 	box->rec_changed = true;
-	return rc;
+	return 0;
 }
 
 static int forget_box(struct box *box, struct err *err)

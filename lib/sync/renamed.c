@@ -218,7 +218,8 @@ static const struct seen *seen_of(const struct question *q, uint32_t uid)
 }
 
 /* imap4d makes up another date each time for a message that has none. */
-static enum { SAME, OTHER, UNSURE } compare(struct sync *s, const struct seen *t, const struct store_message *m)
+enum verdict { SAME, OTHER, UNSURE };
+static enum verdict compare(struct sync *s, const struct seen *t, const struct store_message *m)
 {
 	static const uint8_t no_id[16];
 	uint8_t id[16];
@@ -252,8 +253,9 @@ static bool fits(const struct question *q, const struct box *old)
 		const struct seen *t = seen_of(q, uid);
 		if (!t || !store_message_by_uid(s->store, old->rec.id, uid, &m))
 			continue;
-		other = compare(s, t, &m) == OTHER;
-		same += compare(s, t, &m) == SAME;
+		enum verdict verdict = compare(s, t, &m);
+		other = verdict == OTHER;
+		same += verdict == SAME;
 	}
 	store_message_release(&m);
 	uids_release(&asked);
