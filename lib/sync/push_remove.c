@@ -70,8 +70,18 @@ static void take_gone(struct push *p)
 			p->works[i].outcome = WORK_DONE;
 }
 
-static bool any_left(const struct push *p)
+/* Of a copy that an earlier run made, the source's UID is another message's where UIDVALIDITY changed since (R12). */
+static bool is_another_mailbox(const struct push *p)
 {
+	const struct stay *t = p->stay;
+
+	return t && t->ok && t->visit.box == p->box && t->uidvalidity != p->box->rec.uidvalidity;
+}
+
+static bool any_left(struct push *p)
+{
+	if (is_another_mailbox(p))
+		keep(p, "UIDVALIDITY changed since");
 	for (size_t i = 0; i < p->count; i++)
 		if (to_go(p, &p->works[i]))
 			return true;

@@ -155,8 +155,26 @@ def made_again():
 	case.ends("made, renamed, deleted, made again, line by line", {"One": ["2"], "Two": ["2\\Seen"], "New": [], "Archive": []})
 
 
+def renewed_source():
+	"""The copy is made, its source is not removed yet, and the UID is another message's now."""
+	case = Case(2, "Old", "Archive", expunge_emulation="yes")
+	case.account.set(port=ports[3])
+	case.queue("move Old %s Archive" % case.numbers["Old"][0])
+	is_(case.account.sync(point="push.marked").returncode, -signal.SIGKILL, "killed when the source is marked")
+	with server_client(server, case.user) as c:
+		c.delete("Old")
+		c.create("Old")
+		for n in (7, 8):
+			c.append("Old", letter(n), date="01-Feb-2020 10:00:00 +0000")
+	for _ in range(3):
+		case.account.sync()
+	with server_client(server, case.user) as c:
+		is_(c.status("Old", "MESSAGES")["MESSAGES"], 2, "nothing else is removed")
+
+
 waiting_part()
 copy_of_copy()
+renewed_source()
 made_again()
 killed_deletion()
 too_many_for_one()
