@@ -2,6 +2,7 @@
 """What becomes of actions that cannot be done (R4, R6, R7, R12, R13): each fails for itself and by the server's
 words, the others go on, and nothing is lost or there twice."""
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
@@ -361,6 +362,8 @@ def _(row):
 	site = row.site()
 	down, site.read_through = serve_down("--add", "APPENDLIMIT=1000")
 	stage = Stage(site, THREE)
+	# It was queued before the server told: else it is refused at once
+	subprocess.run([BIN + "/store_set", stage.account.state, "fact", "server.append-limit", "0"], check=True)
 	stage.add("append Box {L50}", "append Box %s" % big(stage, 300, 2000), "append Box {L51}")
 	run, commands = stage.sync_without_bodies(wanted=(1,))
 	expect(stage, run.stderr, {2: ("failed", "at most 1000")})
