@@ -324,6 +324,7 @@ void push_look_match(struct push *p, enum work_outcome which)
 
 	if (!p->stay->ok || (rec->uidvalidity != 0 && rec->uidvalidity != p->stay->uidvalidity))
 		return; /* UIDs of another mailbox (S2) */
+	p->uidvalidity = p->stay->uidvalidity; /* whatever STATUS said, if it did */
 	prepare(p);
 	claim_all(p);
 	for (size_t i = 0; i < p->count; i++) {

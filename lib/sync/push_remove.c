@@ -70,12 +70,14 @@ static void take_gone(struct push *p)
 			p->works[i].outcome = WORK_DONE;
 }
 
-/* Of a copy that an earlier run made, the source's UID is another message's where UIDVALIDITY changed since (R12). */
+/* Of a copy that was made before the connection was lost, the source's UID is another message's where UIDVALIDITY
+ * changed since (R12). */
 static bool is_another_mailbox(const struct push *p)
 {
 	const struct stay *t = p->stay;
+	uint64_t known = p->box->rec.uidvalidity;
 
-	return t && t->ok && t->visit.box == p->box && t->uidvalidity != p->box->rec.uidvalidity;
+	return t && t->ok && t->visit.box == p->box && known != 0 && t->uidvalidity != known;
 }
 
 static bool any_left(struct push *p)
@@ -187,18 +189,13 @@ bool push_others_due(struct push *p)
 	return false;
 }
 
-static void search_deleted(struct push *p)
+void push_others_send(struct push *p)
 {
 	struct imap_cmd *cmd = push_command(p, IMAP_CMD_SEARCH);
 
 	stay_clear(p->stay);
 	imap_cmd_add(cmd, "UID SEARCH DELETED");
 	push_send(p, cmd);
-}
-
-void push_others_send(struct push *p)
-{
-	search_deleted(p);
 }
 
 /* Noted before their marks are touched. */
