@@ -150,6 +150,15 @@ bool mail_flags_has(const struct mail_flags *f, struct slice name)
 	return found;
 }
 
+void mail_flags_change(struct mail_flags *f, const struct mail_flags *add, const struct mail_flags *remove)
+{
+	f->system = (f->system | add->system) & ~remove->system;
+	for (size_t i = 0; i < add->count; i++)
+		mail_flags_add(f, slice_of(add->keywords[i]));
+	for (size_t i = 0; i < remove->count; i++)
+		mail_flags_remove(f, slice_of(remove->keywords[i]));
+}
+
 static void print_one(const char *name, const char **gap, struct buf *out)
 {
 	buf_add_str(out, *gap);

@@ -40,6 +40,8 @@ bool mail_flags_equal(const struct mail_flags *a, const struct mail_flags *b);
 bool mail_flags_add(struct mail_flags *f, struct slice name);
 bool mail_flags_remove(struct mail_flags *f, struct slice name);
 bool mail_flags_has(const struct mail_flags *f, struct slice name);
+/* First what is added, then what is removed. */
+void mail_flags_change(struct mail_flags *f, const struct mail_flags *add, const struct mail_flags *remove);
 /* "\Answered \Seen $Label1": in the order of their enum, then keywords. */
 void mail_flags_print(const struct mail_flags *f, struct buf *out);
 /* Splits at spaces what mail_flags_print wrote; lenient. */

@@ -12,8 +12,6 @@ void show_update(struct sync *s, struct store_message *m);
 void show_before(struct store *store, const struct store_message *m, uint64_t end, struct shown *w);
 /* How a new action of that number finds the message; an edited one has others behind it. */
 void show_until(struct store *store, const struct store_message *m, uint64_t action, struct shown *w);
-/* What an action does to flags. */
-void show_flags(struct mail_flags *flags, const struct store_action *a);
 /* show_update after one more action; where it is the last one so far, without a look at the earlier ones. */
 void show_added(struct sync *s, struct store_message *m, const struct store_action *a);
 /* show_update for a message of the store, which is put. */

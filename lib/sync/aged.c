@@ -121,15 +121,6 @@ void aged_begin(struct sync *s)
 	begin_age(s, next_age(s, 0));
 }
 
-static struct box *box_of(struct sync *s, uint32_t id)
-{
-	struct box *box = s->boxes;
-
-	while (box && (box->fresh || box->rec.id != id))
-		box = box->next;
-	return box;
-}
-
 void aged_apply(struct sync *s, unsigned *limit)
 {
 	struct aged_folder f = { 0 };
@@ -149,7 +140,7 @@ void aged_apply(struct sync *s, unsigned *limit)
 		s->aged.date = m.date;
 		s->aged.size = m.size;
 		s->aged.number = m.number;
-		box = box_of(s, m.mailbox);
+		box = box_by_id(s, m.mailbox);
 		if (box && ages(box) && box->rules.bodies.newer_s == s->aged.age && !box->rules_changed)
 			aged_drop(&f, box, &m);
 	}

@@ -12,8 +12,7 @@ void facts_load(struct sync *s)
 	buf_init(&fact, 0);
 	s->no_examine = store_get(s->store, "server.no-examine", &fact);
 	s->no_mailboxid = store_get(s->store, "server.no-mailboxid", &fact);
-	if (store_get(s->store, "server.append-max", &fact))
-		s->append_max = (unsigned)strtoul(buf_str(&fact), NULL, 10);
+	s->append_max = (unsigned)store_get_number(s->store, "server.append-max");
 	s->append_limit = store_get_number(s->store, "server.append-limit");
 	if (store_get(s->store, "server.mechanism", &fact) && fact.len > 0)
 		s->mechanism = mem_copy(buf_str(&fact));
@@ -23,8 +22,6 @@ void facts_load(struct sync *s)
 
 void facts_put(struct sync *s)
 {
-	char number[16];
-
 	throttle_put(s);
 	if (!s->facts_changed)
 		return;
@@ -32,8 +29,7 @@ void facts_put(struct sync *s)
 		store_put(s->store, "server.no-mailboxid", slice_of("1"));
 	if (s->no_examine)
 		store_put(s->store, "server.no-examine", slice_of("1"));
-	snprintf(number, sizeof number, "%u", s->append_max);
-	store_put(s->store, "server.append-max", slice_of(number));
+	store_put_number(s->store, "server.append-max", s->append_max);
 	store_put_number(s->store, "server.append-limit", s->append_limit);
 	store_put(s->store, "server.mechanism", slice_of(s->mechanism ? s->mechanism : ""));
 	s->facts_changed = false;
@@ -47,11 +43,7 @@ void facts_release(struct sync *s)
 
 void facts_put_end(struct sync *s, const char *error)
 {
-	char text[24];
-
-	snprintf(text, sizeof text, "%lld", (long long)time(NULL));
-	store_put(s->store, error ? "run.tried" : "run.last", slice_of(text));
+	store_put_number(s->store, error ? "run.tried" : "run.last", (uint64_t)time(NULL));
 	store_put(s->store, "run.error", slice_of(error ? error : ""));
-	snprintf(text, sizeof text, "%d", s->exit_status);
-	store_put(s->store, "run.status", slice_of(text));
+	store_put_number(s->store, "run.status", (uint64_t)s->exit_status);
 }

@@ -153,12 +153,7 @@ static void fold_line(struct sync *s, const struct queue_action *line)
 
 static void note_folded(struct sync *s, uint64_t number)
 {
-	struct buf text;
-
-	buf_init(&text, 0);
-	buf_addf(&text, "%" PRIu64, number);
-	store_put(s->store, "queue.folded", buf_slice(&text));
-	buf_release(&text);
+	store_put_number(s->store, "queue.folded", number);
 }
 
 /* The next line above `after`; one that cannot be read has its reason in `bad`. */
@@ -232,18 +227,12 @@ static bool is_foreign(struct sync *s)
 static bool note_foreign(struct sync *s)
 {
 	uint64_t last = queue_next_number(s->queue) - 1;
-	struct buf text;
 
 	if (last <= store_get_number(s->store, "queue.foreign"))
 		return true;
-	buf_init(&text, 0);
-	buf_addf(&text, "%" PRIu64, last);
-	if (!batch_begin(s)) {
-		buf_release(&text);
+	if (!batch_begin(s))
 		return false;
-	}
-	store_put(s->store, "queue.foreign", buf_slice(&text));
-	buf_release(&text);
+	store_put_number(s->store, "queue.foreign", last);
 	return batch_end(s);
 }
 
@@ -339,14 +328,14 @@ bool fold(struct sync *s)
 	rc = read_line(s, &r);
 	if (rc == 1)
 		fold_names_load(s);
-	while (rc == 1) {
-		if (!batch_begin(s))
-			return false;
+	while (rc == 1 && batch_begin(s)) {
 		rc = take_lines(s, &r);
 		if (!batch_end_whole(s))
-			return false;
+			break;
 		point("fold.committed");
 	}
+	if (rc == 1 && r.bad.cls == ERR_NONE)
+		queue_action_release(&r.line); /* the run has failed before its turn */
 	if (rc < 0)
 		account_fail(s, &r.bad);
 	fold_names_free(s);

@@ -57,11 +57,10 @@ static const char *read_body(struct sync *s, int fd, const char *name, uint64_t 
 
 static void note_made(struct sync *s, uint64_t action, uint64_t message)
 {
-	char name[40], number[24];
+	char name[40];
 
 	snprintf(name, sizeof name, "queue.made.%llu", (unsigned long long)action);
-	snprintf(number, sizeof number, "%llu", (unsigned long long)message);
-	store_put(s->store, name, slice_of(number));
+	store_put_number(s->store, name, message);
 }
 
 /* A stand-in is ours, not mail (S10). Anybody may write such a header: it counts where we know the message,

@@ -21,10 +21,10 @@
 /* So many messages with one date and size are not told apart any more, they are fetched. */
 #define ALIKE_MAX 64
 
-static const uint8_t no_id[16];
-
-static bool has_id(const uint8_t id[16])
+bool match_has_id(const uint8_t id[16])
 {
+	static const uint8_t no_id[16];
+
 	return memcmp(id, no_id, 16) != 0;
 }
 
@@ -34,7 +34,7 @@ void match_message_id(struct slice header, uint8_t id[16])
 	struct mail_hash *hash;
 	uint8_t sha256[MAIL_HASH_SIZE];
 
-	memcpy(id, no_id, 16);
+	memset(id, 0, 16);
 	mail_header_parse(header, &fields);
 	if (fields.message_id) {
 		hash = mail_hash_new();
@@ -59,13 +59,13 @@ bool match_known_id(struct sync *s, const struct store_message *m, uint8_t id[16
 	struct buf header;
 
 	memcpy(id, m->message_id, 16);
-	if (has_id(id) || !m->body)
-		return has_id(id);
+	if (match_has_id(id) || !m->body)
+		return match_has_id(id);
 	buf_init(&header, 0);
 	if (store_body_read(s->store, m->body, keep_header, &header, NULL) == 0)
 		match_message_id(buf_slice(&header), id);
 	buf_release(&header);
-	return has_id(id);
+	return match_has_id(id);
 }
 
 static bool same_mail(struct sync *s, const struct store_message *n, const struct store_message *k)
@@ -74,7 +74,7 @@ static bool same_mail(struct sync *s, const struct store_message *n, const struc
 
 	if (n->emailid && k->emailid)
 		return strcmp(n->emailid, k->emailid) == 0;
-	return has_id(n->message_id) && match_known_id(s, k, id) && memcmp(id, n->message_id, 16) == 0;
+	return match_has_id(n->message_id) && match_known_id(s, k, id) && memcmp(id, n->message_id, 16) == 0;
 }
 
 /* Neither has one: the same date and size must do. */
@@ -82,7 +82,7 @@ static bool lacks_id(struct sync *s, const struct store_message *n, const struct
 {
 	uint8_t id[16];
 
-	return !has_id(n->message_id) && !match_known_id(s, k, id) && k->body;
+	return !match_has_id(n->message_id) && !match_known_id(s, k, id) && k->body;
 }
 
 bool match_suspects(struct sync *s, int64_t date, uint64_t size, bool has_emailid, bool *by_message_id)

@@ -99,6 +99,11 @@ struct box {
 	uint32_t rules_after; /* up to this UID that is done */
 	struct sync_result result;
 };
+/* As a mailbox, not only as a name above some. */
+static inline bool box_is_there(const struct box *box)
+{
+	return box->listed && !(box->rec.state & STORE_MAILBOX_NOSELECT);
+}
 static inline bool box_is_of_session(const struct box *box, const struct link *link)
 {
 	return box->session != 0 && link && link->serial == box->session;
@@ -282,7 +287,7 @@ void visit_add(struct visit *v, const struct visit_ops *ops, struct box *box, st
 void facts_load(struct sync *s);
 void facts_put(struct sync *s); /* in a transaction, where they changed */
 void facts_release(struct sync *s);
-/* In a transaction: how the run ended, for `status`; err NULL: in order. */
+/* In a transaction: how the run ended, for `status`; error NULL: in order. */
 void facts_put_end(struct sync *s, const char *error);
 
 /* throttle.c */
@@ -369,7 +374,7 @@ void standins_free(struct standins *t);
 
 /* boxes.c */
 void boxes_load(struct sync *s); /* those of the store, once */
-struct box *box_by_id(struct sync *s, uint32_t id); /* NULL */
+struct box *box_by_id(struct sync *s, uint32_t id); /* or NULL */
 struct box *box_by_name(struct sync *s, const char *name);
 /* In a transaction: a mailbox that an action will make on the server (STORE_MAILBOX_HERE). */
 struct box *box_here(struct sync *s, const char *name);
@@ -415,19 +420,20 @@ void renames_apply(struct sync *s);
 
 /* removed.c: which are gone, and what becomes of them. */
 void boxes_follow_removed(struct sync *s);
-
-/* moves.c: folders that get other names; lines of a list, in the order in which they are made. */
-void moves_add(struct buf *list, const char *from, const char *to);
-void moves_note(struct store *store, const struct buf *list); /* in a transaction */
-/* Makes those that are noted, and strikes them off; nothing to do is fine. */
-int moves_finish(struct store *store, struct maildir *maildir, struct err *err);
-
-/* removed.c: the mailbox's messages, files and folder go, but for what exists nowhere else; transactions of its
- * own. -1: the store or the Maildir cannot be written. */
+/* The mailbox's messages, files and folder go, and its record; nothing does where the folder holds what is from
+ * nowhere else, which is told. Transactions of its own. -1: the store or the Maildir cannot be read or written; what
+ * has gone by then is gone, and the next call goes on. */
 int box_remove(struct box *box, struct err *err);
 /* Its messages and their files go; folder and record stay, as those of a mailbox that an action will make.
  * Transactions of its own. -1: as above; the record in memory is as it was. */
 int box_empty(struct box *box, struct err *err);
+
+/* moves.c: folders that get other names; lines of a list, in the order in which they are made. */
+void moves_add(struct buf *list, const char *from, const char *to);
+void moves_note(struct store *store, const struct buf *list); /* in a transaction */
+/* Makes those that are noted, and strikes them off, in transactions of its own; nothing to do is fine. -1: a folder
+ * could not be moved; what is left stays noted. */
+int moves_finish(struct store *store, struct maildir *maildir, struct err *err);
 
 /* pull.c */
 void pull_start(struct box *box, struct link *link);
@@ -507,6 +513,7 @@ bool match_suspects(struct sync *s, int64_t date, uint64_t size, bool has_emaili
 bool match_known_id(struct sync *s, const struct store_message *m, uint8_t id[16]);
 /* 16 octets that stand for the Message-ID in a header; zeros where there is none. */
 void match_message_id(struct slice header, uint8_t id[16]);
+bool match_has_id(const uint8_t id[16]);
 /* In a transaction: the body is here, its file is written from it. False where that fails; then it is fetched. */
 bool match_share(struct box *box, struct store_message *n, uint64_t body);
 /* In a transaction: resolves what is UNMATCHED and then drops orphans; true where more is left. */

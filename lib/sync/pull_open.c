@@ -137,6 +137,7 @@ static bool take_empty(struct pull *p)
 		p->trusted = true;
 	return true;
 }
+
 /* "new" was left out because UIDNEXT had not moved when LIST-STATUS told it. Something has come since: if
  * as many were expunged, the numbers agree, and nothing else would ever tell (S3). */
 static void ask_new_after_all(struct pull *p)
@@ -210,7 +211,7 @@ bool pull_recv_select(struct pull *p)
 		box->rec.uidvalidity = p->sel.uidvalidity;
 		box->rec_changed = true;
 	}
-	if (p->mailboxid && strlen(p->mailboxid) <= 255 && !box->rec.mailboxid) {
+	if (p->mailboxid && !box->rec.mailboxid) {
 		box->rec.mailboxid = mem_copy(p->mailboxid);
 		box->rec_changed = true;
 	}

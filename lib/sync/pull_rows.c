@@ -72,6 +72,7 @@ void pull_send_new(struct pull *p)
 		first = last + 1;
 	} while (last);
 }
+
 bool pull_due_new(struct pull *p)
 {
 	return p->plan.ask_new;

@@ -104,6 +104,16 @@ void push_fail_work(struct work *w, const char *fmt, ...)
 	w->outcome = WORK_FAILED;
 }
 
+void push_refuse_work(struct work *w, const struct imap_resp *tagged)
+{
+	struct slice text = tagged->cond.text;
+
+	w->refused = true;
+	free(w->reason);
+	w->reason = text.len ? mem_printf("%.*s", (int)(text.len < 300 ? text.len : 300), text.data)
+			     : mem_copy("the server gave no reason");
+}
+
 void push_fail_open(struct push *p, const char *fmt, ...)
 {
 	char text[400];
@@ -124,6 +134,11 @@ size_t push_open_count(const struct push *p)
 	for (size_t i = 0; i < p->count; i++)
 		n += p->works[i].outcome == WORK_OPEN;
 	return n;
+}
+
+bool push_due_open(struct push *p)
+{
+	return push_open_count(p) > 0;
 }
 
 static void on_pause(void *arg)

@@ -145,15 +145,6 @@ static void arrive_at(struct push *p, struct store_message *m, struct box *box, 
 	box->rec_changed = true;
 }
 
-static void flags_done(struct store_message *m, const struct work *w)
-{
-	m->flags.system = (m->flags.system | w->add.system) & ~w->remove.system;
-	for (size_t i = 0; i < w->add.count; i++)
-		mail_flags_add(&m->flags, slice_of(w->add.keywords[i]));
-	for (size_t i = 0; i < w->remove.count; i++)
-		mail_flags_remove(&m->flags, slice_of(w->remove.keywords[i]));
-}
-
 static void copy_done(struct push *p, const struct work *w, const struct store_message *source)
 {
 	struct sync *s = p->sync;
@@ -199,7 +190,7 @@ static void work_done(struct push *p, const struct work *w, struct store_message
 	else if (upload || p->first.verb == QUEUE_MOVE)
 		arrive_at(p, m, p->to, w->new_uid);
 	if (p->first.verb == QUEUE_FLAG || p->first.verb == QUEUE_MOVE)
-		flags_done(m, w);
+		mail_flags_change(&m->flags, &w->add, &w->remove);
 	show_update(s, m);
 	store_message_put(s->store, m);
 }

@@ -66,11 +66,6 @@ void push_recv_status(struct push *p)
 
 /* intent */
 
-static bool due_open(struct push *p)
-{
-	return push_open_count(p) > 0;
-}
-
 /* The message that is sent, and its flags and date. */
 struct upload {
 	char *path;
@@ -204,12 +199,9 @@ static void take_refusal(struct push *p, const struct append_ask *ask, const str
 		struct work *w = &p->works[i];
 		if (w->command != ask->number)
 			continue;
-		w->refused = true;
+		push_refuse_work(w, tagged);
 		w->together = count > 1;
 		w->alone = w->alone || count > 1;
-		free(w->reason);
-		w->reason = mem_printf("%.*s", (int)(tagged->cond.text.len < 300 ? tagged->cond.text.len : 300),
-			tagged->cond.text.len ? tagged->cond.text.data : "the server gave no reason");
 	}
 }
 
@@ -420,7 +412,7 @@ static bool due_create(struct push *p)
 	return p->missing;
 }
 
-bool push_missing_policy(struct push *p, const char *words)
+static bool missing_policy(struct push *p, const char *words)
 {
 	const struct conf_account *account = p->sync->account;
 	struct box *use;
@@ -451,7 +443,7 @@ void push_send_create(struct push *p)
 {
 	struct imap_cmd *cmd;
 
-	if (!push_missing_policy(p, push_words(p)) ||
+	if (!missing_policy(p, push_words(p)) ||
 		p->sync->account->on_missing_mailbox != CONF_MISSING_CREATE)
 		return;
 	cmd = push_command(p, IMAP_CMD_PLAIN);
@@ -588,10 +580,10 @@ void push_flags_send(struct push *p)
 
 static const struct push_row rows[] = {
 	{ "status", push_due_status, push_send_status, push_recv_status },
-	{ "intent", due_open, NULL, recv_intent },
-	{ "append", due_open, send_append, recv_append },
+	{ "intent", push_due_open, NULL, recv_intent },
+	{ "append", push_due_open, send_append, recv_append },
 	{ "create", due_create, push_send_create, recv_create },
-	{ "look", due_open, push_look_send, recv_look },
+	{ "look", push_due_open, push_look_send, recv_look },
 	{ "find", due_find, push_look_send, recv_find },
 	{ "verify", push_verify_due, push_verify_send, push_verify_judge },
 	{ "restore", push_flags_due, push_flags_send, NULL },

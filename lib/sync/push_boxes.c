@@ -156,7 +156,7 @@ static void recv_new(struct push *p)
 		return;
 	}
 	store_message_init(&m);
-	for (size_t i = 0; t->ok && i < t->seen_count; i++) {
+	for (size_t i = 0; t->ok && i < t->seen_count && the_work(p)->outcome == WORK_OPEN; i++) {
 		uint32_t uid = t->seen[i].uid;
 		if (uid >= p->first.uidnext && !(store_message_by_uid(p->sync->store, p->box->rec.id, uid, &m) &&
 			(m.state & STORE_OURS)))

@@ -110,11 +110,6 @@ static void send_flags(struct push *p)
 	send_flags_of(p, &p->first.remove, '-');
 }
 
-static bool due_open(struct push *p)
-{
-	return push_open_count(p) > 0;
-}
-
 static void recv_intent(struct push *p)
 {
 	push_note_intent(p);
@@ -188,12 +183,9 @@ static void take_refusal(struct copy_ask *ask, const struct imap_resp *tagged)
 		struct work *w = work_of(p, uid);
 		if (!w || w->outcome != WORK_OPEN)
 			continue;
-		w->refused = true;
+		push_refuse_work(w, tagged);
 		w->together = several;
 		w->alone = w->alone || several;
-		free(w->reason);
-		w->reason = mem_printf("%.*s", (int)(tagged->cond.text.len < 300 ? tagged->cond.text.len : 300),
-			tagged->cond.text.len ? tagged->cond.text.data : "the server gave no reason");
 	}
 }
 
@@ -373,8 +365,8 @@ static const struct push_row rows[] = {
 	{ "status", push_due_status, push_send_status, push_recv_status },
 	{ "select", due_select, send_select, recv_select },
 	{ "flags", due_flags, send_flags, NULL },
-	{ "intent", due_open, NULL, recv_intent },
-	{ "copy", due_open, send_copy, recv_copy },
+	{ "intent", push_due_open, NULL, recv_intent },
+	{ "copy", push_due_open, send_copy, recv_copy },
 	{ "create", due_create, push_send_create, recv_create },
 	PUSH_REMOVE_ROWS,
 	{ "find", due_find, push_look_send, recv_find },

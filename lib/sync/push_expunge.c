@@ -7,11 +7,6 @@ static bool joins(struct push *p, const struct store_action *a)
 	       p->first.state == STORE_ACTION_WAITING;
 }
 
-static bool due_open(struct push *p)
-{
-	return push_open_count(p) > 0;
-}
-
 static void send_select(struct push *p)
 {
 	struct uids set;
@@ -32,7 +27,7 @@ static void recv_select(struct push *p)
 }
 
 static const struct push_row rows[] = {
-	{ "select", due_open, send_select, recv_select },
+	{ "select", push_due_open, send_select, recv_select },
 	PUSH_REMOVE_ROWS,
 	{ NULL, NULL, NULL, NULL },
 };

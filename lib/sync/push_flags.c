@@ -29,7 +29,7 @@ static int by_place(const void *a, const void *b)
 	return x->action < y->action ? -1 : x->action > y->action;
 }
 
-/* `later` says the last word. */
+/* `against` says the last word. */
 static void carry(struct mail_flags *to, const struct mail_flags *earlier, const struct mail_flags *against)
 {
 	to->system |= earlier->system & ~against->system;
@@ -230,11 +230,12 @@ static void on_stored(void *arg, const struct imap_resp *tagged)
 		}
 		if (ok)
 			continue;
-		if (uids_count(&ask->base.uids) > 1)
+		if (uids_count(&ask->base.uids) > 1) {
 			w->alone = true;
-		else
-			push_fail_work(w, "%.*s", (int)(tagged->cond.text.len < 300 ? tagged->cond.text.len : 300),
-				tagged->cond.text.data);
+			continue;
+		}
+		push_refuse_work(w, tagged);
+		w->outcome = WORK_FAILED;
 	}
 out:
 	uids_release(&modified);
@@ -288,7 +289,7 @@ static bool may_undo(struct push *p, const struct work *w)
 	return may;
 }
 
-/* Works with the same flags in one direction go together. `done` marks those that have been sent. */
+/* Works with the same flags in one direction go together. `sent` marks those that have been sent. */
 static void send_alike(struct push *p, bool adds, bool alone)
 {
 	struct uids set;

@@ -20,8 +20,6 @@
 #include "base/point.h"
 #include "sync/push_private.h"
 
-static const uint8_t no_id[16];
-
 /* Asking */
 
 void push_look_send(struct push *p)
@@ -42,11 +40,6 @@ void push_look_send(struct push *p)
 }
 
 /* Comparing */
-
-static bool has_id(const uint8_t id[16])
-{
-	return memcmp(id, no_id, 16) != 0;
-}
 
 /* What another action of ours made, or an old message that answered `n:*` (Q29), is not it. A later FETCH of the
  * same message brings flags only. */
@@ -104,7 +97,7 @@ static bool needs_body(const struct store_message *m, const struct push_seen *se
 
 static bool is_same_id(const struct push_seen *seen, const uint8_t *id)
 {
-	bool theirs = seen->has_id && has_id(seen->message_id);
+	bool theirs = seen->has_id && match_has_id(seen->message_id);
 
 	return (id != NULL) == theirs && (!id || memcmp(id, seen->message_id, 16) == 0);
 }
@@ -394,11 +387,6 @@ static void recv_source(struct push *p)
 		p->works[i].there = stay_find(p->stay, p->works[i].uid) != NULL; /* it is there */
 }
 
-static bool due_open(struct push *p)
-{
-	return push_open_count(p) > 0;
-}
-
 static void unknown_open(struct push *p, const char *reason)
 {
 	for (size_t i = 0; i < p->count; i++) {
@@ -534,7 +522,7 @@ static const struct push_row rows[] = {
 	{ "recover", push_recover_due, push_recover_send, push_recover_judge },
 	{ "give back", push_recover_due, push_recover_mark, push_recover_done },
 	{ "source", is_move_open, send_source, recv_source },
-	{ "look", due_open, push_look_send, recv_look },
+	{ "look", push_due_open, push_look_send, recv_look },
 	{ "bodies", due_bodies, send_bodies, recv_bodies },
 	{ "judge", NULL, NULL, recv_judge },
 	{ "verify", due_verify, push_verify_send, push_verify_judge },

@@ -1,7 +1,7 @@
 /* What the files of the replay share: push.c (when), push_gather.c (which actions go together), push_stay.c (a mailbox that
  * is open), push_flags.c, push_append.c, push_copy.c, push_expunge.c, push_boxes.c (one for each kind of
- * work, each a table of rows), push_look.c (finding out what a lost command did), push_agree.c
- * (transactions). */
+ * work, each a table of rows), push_remove.c (the rows that take messages away), push_look.c (finding out what a lost
+ * command did), push_agree.c (transactions). */
 #ifndef SYNC_PUSH_PRIVATE_H
 #define SYNC_PUSH_PRIVATE_H
 
@@ -66,7 +66,7 @@ struct work {
 	bool carried;          /* a later change of the batch to the same message carries it */
 	bool alone;            /* not with others in one command: one of them was refused */
 	bool bare;             /* append without keywords: they were refused */
-	bool refused;          /* append, copy: answered NO or BAD */
+	bool refused;          /* answered NO or BAD */
 	bool looked;           /* it was among those that a look was for */
 	bool there;            /* a lost move: its source is still there */
 	bool together;         /* append: several were refused as one */
@@ -179,9 +179,12 @@ bool push_answered(struct push *p, const struct imap_resp *tagged);
 void push_send(struct push *p, struct imap_cmd *cmd);
 void *push_ask(struct push *p, size_t size); /* zeroed, its set empty */
 void push_fail_work(struct work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Refused, for the reason that the answer gives. */
+void push_refuse_work(struct work *w, const struct imap_resp *tagged);
 void push_fail_open(struct push *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Of those still open; `sent` of them only where it is true. */
 size_t push_open_count(const struct push *p);
+bool push_due_open(struct push *p); /* for rows: is there any? */
 /* The row is run again after some seconds. */
 void push_pause(struct push *p, double seconds);
 /* Names the words of a server that refused. */
@@ -193,7 +196,8 @@ const char *push_words(const struct push *p);
 struct stay *stay_open(struct push *p, struct box *box, bool writes);
 void stay_clear(struct stay *t);
 const struct push_seen *stay_find(const struct stay *t, uint32_t uid);
-/* NULL where the mailbox may be worked in; else why not, and then the open works whose mailbox it is are judged. */
+/* May the mailbox be worked in? Else its open works have failed with the reason, and where UIDVALIDITY changed it
+ * is marked as suspect. `writes`: read-only is a failure, too. */
 bool stay_judge(struct push *p, struct stay *t, bool writes);
 /* UID command over a set, in as many lines as it needs. `tail` follows the set. */
 void push_send_set(struct push *p, enum imap_cmd_kind kind, const char *verb, const struct uids *set,
@@ -203,13 +207,13 @@ void push_open_uids(const struct push *p, struct uids *set); /* of open works */
 void push_send_check(struct push *p, const struct uids *set);
 /* Who is gone, and who is another message than ours: judged by what the check told. */
 void push_judge_check(struct push *p, size_t from, size_t to);
+/* R16: UIDs used again for other mail. A date or a size alone may differ, where a server lies about one (Q24). */
+bool push_is_other(const struct store_message *m, const struct push_seen *seen);
 
 /* push_append.c: shared with copies and looks. */
 bool push_due_status(struct push *p);
 void push_send_status(struct push *p);
 void push_recv_status(struct push *p);
-/* The target is not there (R12). False: the open works have failed. */
-bool push_missing_policy(struct push *p, const char *words);
 void push_send_create(struct push *p);
 /* Rows: flags that did not arrive with the upload are stored once more. */
 bool push_verify_due(struct push *p);
@@ -217,9 +221,6 @@ void push_verify_send(struct push *p);
 void push_verify_judge(struct push *p);
 bool push_flags_due(struct push *p);
 void push_flags_send(struct push *p);
-
-/* R16: UIDs used again for other mail. A date or a size alone may differ, where a server lies about one (Q24). */
-bool push_is_other(const struct store_message *m, const struct push_seen *seen);
 
 /* push_flags.c: in works sorted by message and action the last one of a message carries what the earlier ones ask
  * for: of each flag the last word (R14). */

@@ -18,14 +18,9 @@
 
 #define FEW 2 /* so many may always go */
 
-static bool is_there(const struct box *box)
-{
-	return box->listed && !(box->rec.state & STORE_MAILBOX_NOSELECT);
-}
-
 static bool is_removed(const struct box *box)
 {
-	return !box->fresh && !is_there(box) && (box->rec.state & STORE_MAILBOX_GONE) &&
+	return !box->fresh && !box_is_there(box) && (box->rec.state & STORE_MAILBOX_GONE) &&
 	       box->sync->account->remove_gone;
 }
 
@@ -37,11 +32,11 @@ static void note_one(struct box *box)
 	bool gone;
 
 	/* One that an action will make has never been there. */
-	if ((was & STORE_MAILBOX_HERE) && !is_there(box))
+	if ((was & STORE_MAILBOX_HERE) && !box_is_there(box))
 		return;
 	box->rec.state &= ~(uint32_t)STORE_MAILBOX_HERE;
 	box->rec_changed = box->rec_changed || (was & STORE_MAILBOX_HERE);
-	if (is_there(box) || (box->listed && box->rec.uidvalidity == 0))
+	if (box_is_there(box) || (box->listed && box->rec.uidvalidity == 0))
 		box->rec.state &= ~(uint32_t)(STORE_MAILBOX_ABSENT | STORE_MAILBOX_GONE);
 	else if ((was & STORE_MAILBOX_ABSENT) || box->nonexistent)
 		box->rec.state |= STORE_MAILBOX_ABSENT | STORE_MAILBOX_GONE;

@@ -41,11 +41,6 @@ struct question {
 	size_t count, size;
 };
 
-static bool is_there(const struct box *box)
-{
-	return box->listed && !(box->rec.state & STORE_MAILBOX_NOSELECT);
-}
-
 static bool is_inbox(const struct box *box)
 {
 	return strcmp(box->rec.name, "INBOX") == 0;
@@ -63,7 +58,7 @@ static bool has_left(const struct box *box)
 
 	if (box->fresh || is_inbox(box))
 		return false;
-	return !is_there(box) || differ(box->rec.mailboxid, box->told_mailboxid) ||
+	return !box_is_there(box) || differ(box->rec.mailboxid, box->told_mailboxid) ||
 	       ((told->items & IMAP_HAS_UIDVALIDITY) && box->rec.uidvalidity != 0 &&
 		       told->uidvalidity != box->rec.uidvalidity);
 }
@@ -71,7 +66,7 @@ static bool has_left(const struct box *box)
 /* A name that needs a mailbox: new, or left by the one that it stood for. */
 static bool needs_one(const struct sync *s, const struct box *box)
 {
-	return is_there(box) && !is_inbox(box) && (box->fresh || has_left(box)) &&
+	return box_is_there(box) && !is_inbox(box) && (box->fresh || has_left(box)) &&
 	       conf_chooses(s->account, box->rec.name, box->rec.delimiter);
 }
 
@@ -88,7 +83,7 @@ static bool is_taken(const struct sync *s, const struct box *old)
 static bool tells_another(const struct sync *s, const struct box *slot)
 {
 	for (const struct box *box = s->boxes; box; box = box->next)
-		if (box != slot && is_there(box) && box->told_mailboxid &&
+		if (box != slot && box_is_there(box) && box->told_mailboxid &&
 			strcmp(box->told_mailboxid, slot->told_mailboxid) == 0)
 			return true;
 	return false;
@@ -221,14 +216,13 @@ static const struct seen *seen_of(const struct question *q, uint32_t uid)
 enum verdict { SAME, OTHER, UNSURE };
 static enum verdict compare(struct sync *s, const struct seen *t, const struct store_message *m)
 {
-	static const uint8_t no_id[16];
 	uint8_t id[16];
 
 	if (t->emailid && m->emailid)
 		return strcmp(t->emailid, m->emailid) == 0 ? SAME : OTHER;
 	if (t->size != m->size)
 		return OTHER;
-	if (memcmp(t->message_id, no_id, 16) != 0 && match_known_id(s, m, id))
+	if (match_has_id(t->message_id) && match_known_id(s, m, id))
 		return memcmp(id, t->message_id, 16) == 0 ? SAME : OTHER;
 	return t->date == m->date ? SAME : UNSURE;
 }

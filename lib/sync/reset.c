@@ -8,7 +8,6 @@
 
 bool reset_some(struct box *box, unsigned limit)
 {
-	static const uint8_t no_id[16];
 	const uint32_t kept = STORE_SHOWN | STORE_SHOWN_NEW | STORE_STAND_IN | STORE_WANTED;
 	struct sync *s = box->sync;
 	struct store_message m;
@@ -17,8 +16,7 @@ bool reset_some(struct box *box, unsigned limit)
 	store_message_init(&m);
 	while ((more = store_message_next(s->store, box->rec.id, 0, &m)) && limit-- > 0) {
 		settle_reset(s, &m, box->rec.name);
-		if (!m.body && !m.emailid && !(m.state & STORE_SHOWN) &&
-			memcmp(m.message_id, no_id, sizeof no_id) == 0) {
+		if (!m.body && !m.emailid && !(m.state & STORE_SHOWN) && !match_has_id(m.message_id)) {
 			store_message_delete(s->store, m.number);
 			continue;
 		}

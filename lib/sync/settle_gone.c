@@ -17,7 +17,7 @@ static void part_of_gone(struct sync *s, struct store_message *m, const struct s
 	if (a->verb != QUEUE_COPY && a->verb != QUEUE_MOVE) {
 		store_part_delete(s->store, a->number, m->number);
 		if (a->verb == QUEUE_FLAG)
-			show_flags(&m->flags, a); /* what is uploaded for a later move has it */
+			mail_flags_change(&m->flags, &a->add, &a->remove); /* what is uploaded for a later move has it */
 		return;
 	}
 	if (p->state & STORE_PART_COPIED) { /* a move: this was what was left of it */

@@ -10,23 +10,14 @@
 #include "queue/queue.h"
 #include "sync/actions.h"
 
-void show_flags(struct mail_flags *flags, const struct store_action *a)
-{
-	flags->system = (flags->system | a->add.system) & ~a->remove.system;
-	for (size_t i = 0; i < a->add.count; i++)
-		mail_flags_add(flags, slice_of(a->add.keywords[i]));
-	for (size_t i = 0; i < a->remove.count; i++)
-		mail_flags_remove(flags, slice_of(a->remove.keywords[i]));
-}
-
 static void apply(struct shown *w, const struct store_message *m, const struct store_action *a)
 {
 	switch ((enum queue_verb)a->verb) {
 	case QUEUE_FLAG:
-		show_flags(&w->flags, a);
+		mail_flags_change(&w->flags, &a->add, &a->remove);
 		break;
 	case QUEUE_MOVE:
-		show_flags(&w->flags, a);
+		mail_flags_change(&w->flags, &a->add, &a->remove);
 		w->mailbox = a->to;
 		if (m->state & STORE_HERE) /* gone from the server: it will be uploaded (settle_gone) */
 			w->visible = true;
