@@ -6,8 +6,7 @@
  * once (C5). What does not fit is not believed:
  * - a body that is NIL or missing though the answer was OK: the mailbox is pulled once more, which tells
  *   whether the message still exists (S17);
- * - another size than RFC822.SIZE (Q24 lies, Q23 changes, and Courier makes up bodies for messages that are
- *   gone): held back until a fresh EXAMINE and `UID FETCH n (UID)` have shown that the UID is still there;
+ * - another size than RFC822.SIZE (Q24): held back until a check has shown that the UID is still there (doubts.c);
  * - NO to a set: each of its messages is asked for alone, so that one bad message does not hold
  *   back the others (Q44). */
 #include <stdio.h>
@@ -18,8 +17,6 @@
 #define ASK_OCTETS (1u << 20)
 #define ASK_MESSAGES 200
 #define ITEMS "(UID BODY.PEEK[])" /* RFC822 gives nothing on iCloud (Q54), BODY[] sets \Seen (Q56) */
-#define DOUBTS_MAX 100
-#define DOUBT_OCTETS (4u << 20)
 
 struct haul_ask {
 	struct haul *haul;
@@ -27,13 +24,6 @@ struct haul_ask {
 	struct uids uids; /* asked for and not yet come */
 	uint64_t asked, octets;
 	bool is_select, is_check;
-};
-
-/* A whole body of a doubtful size. */
-struct doubt {
-	struct doubt *next;
-	struct arrival *arrival;
-	uint32_t uid;
 };
 
 struct haul {
@@ -49,9 +39,8 @@ struct haul {
 	bool set_refused;        /* BAD to a set; who is to blame, its length or one of them? */
 	bool single_refused;
 	struct standins *standins;
-	struct doubt *doubts;
-	unsigned doubt_count;
-	uint64_t doubt_octets, in_flight;
+	struct doubts doubts;
+	uint64_t in_flight;
 	bool lies; /* a size was wrong: little is asked for ahead from now on */
 	struct uids seen;        /* answered the check */
 	bool checking;
@@ -60,24 +49,6 @@ struct haul {
 static struct sync *haul_sync(struct haul *h)
 {
 	return h->visit.box->sync;
-}
-
-static void free_doubts(struct haul *h)
-{
-	while (h->doubts) {
-		struct doubt *d = h->doubts;
-		h->doubts = d->next;
-		arrival_free(d->arrival);
-		free(d);
-	}
-	h->doubt_count = 0;
-	h->doubt_octets = 0;
-}
-
-/* A server whose RFC822.SIZE is never right (Q24) must not fill the memory with doubts. */
-static bool doubts_are_many(const struct haul *h)
-{
-	return h->doubt_count >= DOUBTS_MAX || h->doubt_octets >= DOUBT_OCTETS;
 }
 
 static bool is_of_record(const struct haul *h)
@@ -99,30 +70,12 @@ bool haul_visit_is_trusted(const struct visit *v)
 	return haul_trusts((const struct haul *)v);
 }
 
-/* The check was answered: what is still there was the message, whatever its size. */
 static void settle_doubts(struct haul *h)
 {
-	struct sync *s = haul_sync(h);
-	struct store_message m;
-
-	store_message_init(&m);
-	for (struct doubt *d = h->doubts; d; d = d->next) {
-		if (!haul_trusts(h) || !uids_has(&h->seen, d->uid)) {
-			h->visit.box->again = true;
-			continue;
-		}
-		if (!store_message_by_uid(s->store, h->visit.box->rec.id, d->uid, &m))
-			continue;
-		log_line(LOG_STEPS, h->visit.box->rec.name,
-			"UID %lu has %llu octets, not %llu as RFC822.SIZE said", (unsigned long)d->uid,
-			(unsigned long long)arrival_octets(d->arrival), (unsigned long long)m.size);
-		arrival_take(d->arrival, &m);
-		d->arrival = NULL;
-	}
-	store_message_release(&m);
-	free_doubts(h);
+	if (!haul_trusts(h))
+		uids_clear(&h->seen);
+	doubts_settle(&h->doubts, h->visit.box, &h->seen);
 	uids_clear(&h->seen);
-	h->checking = false;
 	h->checking = false;
 }
 
@@ -210,21 +163,27 @@ static void judge_select(struct haul *h, const struct imap_resp *tagged)
 	h->visit.box->again = true;
 }
 
-/* Refused because of haste. Without its EXAMINE this haul gets nothing, and another one begins; a check
- * that was not made leaves its bodies owed. */
+/* This haul gets no more: what was asked for and has not come, or is in doubt, is asked for again by another one. */
+static void give_up(struct haul *h)
+{
+	struct box *box = h->visit.box;
+
+	h->refused = true;
+	for (struct haul_ask *ask = h->asks; ask; ask = ask->next)
+		box_ask_again(box, uids_next(&ask->uids, 1));
+	box_ask_again(box, uids_next(&h->singles, 1));
+	box_ask_again(box, uids_next(&h->postponed, 1));
+	box_ask_again(box, standins_drop(h->standins));
+	box_ask_again(box, doubts_drop(&h->doubts));
+}
+
+/* Refused because of haste. Without its EXAMINE this haul gets nothing; a check that was not made leaves its bodies
+ * owed. */
 static void put_off(struct haul *h, struct haul_ask *ask)
 {
 	if (ask->is_select || ask->is_check) {
 		h->trusted = false;
-		h->refused = true;
-		for (struct haul_ask *other = h->asks; other; other = other->next)
-			box_ask_again(h->visit.box, uids_next(&other->uids, 1));
-		for (struct doubt *d = h->doubts; d; d = d->next)
-			box_ask_again(h->visit.box, d->uid);
-		box_ask_again(h->visit.box, uids_next(&h->singles, 1));
-		box_ask_again(h->visit.box, uids_next(&h->postponed, 1));
-		box_ask_again(h->visit.box, standins_drop(h->standins));
-		free_doubts(h);
+		give_up(h);
 	} else if (h->trusted) {
 		uids_add_all(&h->postponed, &ask->uids);
 	}
@@ -399,8 +358,7 @@ static void send_check(struct haul *h)
 	h->checking = true;
 	uids_init(&set);
 	buf_init(&text, 0);
-	for (struct doubt *d = h->doubts; d; d = d->next)
-		uids_add(&set, d->uid);
+	doubts_uids(&h->doubts, &set);
 	send_examine(h);
 	while (from) {
 		buf_clear(&text);
@@ -430,7 +388,7 @@ static bool ask_more(struct haul *h)
 	bool all = false;
 
 	uids_init(&set);
-	while (imap_room(c) && throttle_may_ask(haul_sync(h), h->unanswered) && !(h->lies && h->in_flight >= DOUBT_OCTETS) &&
+	while (imap_room(c) && throttle_may_ask(haul_sync(h), h->unanswered) && !(h->lies && h->in_flight >= DOUBTS_OCTETS) &&
 		!(all = !next_set(h, &set, &octets))) {
 		select_ours(h);
 		send_ask(h, &set, octets);
@@ -457,7 +415,7 @@ static void haul_more(struct haul *h)
 
 	if (h->refused)
 		standins_drop(h->standins);
-	if (!h->refused && !h->checking && !doubts_are_many(h) && !ask_more(h)) {
+	if (!h->refused && !h->checking && !doubts_are_many(&h->doubts) && !ask_more(h)) {
 		link->haul = h;
 		return;
 	}
@@ -466,7 +424,7 @@ static void haul_more(struct haul *h)
 		link->haul = NULL;
 	if (h->unanswered > 0)
 		return;
-	if (h->doubts && !h->checking && !h->refused)
+	if (h->doubts.first && !h->checking && !h->refused)
 		send_check(h);
 	else
 		haul_end(h);
@@ -497,7 +455,6 @@ static void on_body_response(struct haul *h, struct arrival *a, uint32_t uid)
 {
 	struct sync *s = haul_sync(h);
 	struct store_message m;
-	struct doubt *d;
 
 	store_message_init(&m);
 	if (!haul_trusts(h) || !arrival_is_whole(a) || !was_asked(h, uid) ||
@@ -516,13 +473,7 @@ static void on_body_response(struct haul *h, struct arrival *a, uint32_t uid)
 		h->visit.box->again = true;
 		arrival_free(a);
 	} else {
-		d = mem_new(sizeof *d);
-		d->arrival = a;
-		d->uid = uid;
-		d->next = h->doubts;
-		h->doubts = d;
-		h->doubt_count++;
-		h->doubt_octets += arrival_octets(a);
+		doubts_add(&h->doubts, a, uid);
 		h->lies = true;
 	}
 	store_message_release(&m);
@@ -574,20 +525,10 @@ static struct sink *haul_body(struct visit *v, uint32_t uid, uint64_t size)
 static void haul_lost(struct visit *v)
 {
 	struct haul *h = (struct haul *)v;
-	struct box *box = v->box;
 
-	/* What was asked for and has not come, or is in doubt, is asked for again. */
-	for (struct haul_ask *ask = h->asks; ask; ask = ask->next)
-		box_ask_again(box, uids_next(&ask->uids, 1));
-	for (struct doubt *d = h->doubts; d; d = d->next)
-		box_ask_again(box, d->uid);
-	box_ask_again(box, uids_next(&h->singles, 1));
-	box_ask_again(box, uids_next(&h->postponed, 1));
-	box_ask_again(box, standins_drop(h->standins));
+	give_up(h);
 	arrival_abandon(h->arrival);
 	h->arrival = NULL;
-	h->refused = true;
-	free_doubts(h);
 	haul_end(h);
 }
 
@@ -601,7 +542,7 @@ static void haul_free(struct visit *v)
 		free(ask);
 	}
 	arrival_abandon(h->arrival);
-	free_doubts(h);
+	doubts_drop(&h->doubts);
 	standins_free(h->standins);
 	uids_release(&h->singles);
 	uids_release(&h->postponed);

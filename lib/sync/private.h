@@ -372,6 +372,22 @@ void standins_fetched(struct standins *t, const struct imap_resp *r);
 uint32_t standins_drop(struct standins *t);
 void standins_free(struct standins *t);
 
+/* doubts.c: whole bodies of a size that was not told, of one haul. Zeroed is empty. */
+struct doubts {
+	struct doubt *first;
+	unsigned count;
+	uint64_t octets;
+};
+#define DOUBTS_OCTETS (4u << 20)
+void doubts_add(struct doubts *d, struct arrival *a, uint32_t uid); /* takes `a` */
+/* A server whose sizes are never right must not fill the memory. */
+bool doubts_are_many(const struct doubts *d);
+void doubts_uids(const struct doubts *d, struct uids *set);
+/* The check is answered: these are there. Nothing is in doubt any more. */
+void doubts_settle(struct doubts *d, struct box *box, const struct uids *there);
+/* None of them is believed. Returns the smallest UID, 0: none. */
+uint32_t doubts_drop(struct doubts *d);
+
 /* boxes.c */
 void boxes_load(struct sync *s); /* those of the store, once */
 struct box *box_by_id(struct sync *s, uint32_t id); /* or NULL */
