@@ -63,6 +63,10 @@ void fold_if_due(struct sync *s);
 bool fold_if_grown(struct sync *s);
 /* Leaves out of the file what is done, and deletes bodies that nothing will send any more. */
 void fold_compact(struct sync *s);
+/* One line, whatever its verb; in a transaction. */
+void fold_line(struct sync *s, const struct queue_action *line);
+/* fold_about.c: "retry" and "drop". */
+void fold_about(struct sync *s, const struct queue_action *line);
 /* fold_verbs.c: in a transaction. Puts the action's record and parts, and shows what it will do. */
 void fold_action(struct sync *s, const struct queue_action *line);
 /* The record of a line that cannot be done. */
