@@ -41,6 +41,8 @@ void settle_unmade(struct sync *s);
 void settle_unknown(struct sync *s, uint64_t action, const char *reason);
 void settle_drop(struct sync *s, uint64_t action);
 /* These wait again, each with what it failed for, and in the end with those that failed because of them. */
+/* Was one of its messages to be made by an action that is dropped, or makes another now? */
+bool settle_lacks_message(struct sync *s, uint64_t action);
 struct rearm *settle_rearm_new(struct sync *s);
 void settle_rearm_add(struct rearm *r, uint64_t action);
 void settle_rearm_end(struct rearm *r);
@@ -77,9 +79,10 @@ const char *fold_flags(const struct queue_action *line, const char *key, struct 
 /* fold_names.c: what mailboxes are called when the renames that wait are done. */
 void fold_names_load(struct sync *s);
 uint32_t fold_names_last(const struct sync *s); /* the highest id that is known */
-void fold_names_add(struct sync *s, const struct box *box, const char *to, uint32_t last);
+void fold_names_add(struct sync *s, uint64_t action, const struct box *box, const char *to, uint32_t last);
 void fold_names_free(struct sync *s);
-struct box *fold_box_named(struct sync *s, const char *name); /* NULL */
+/* The one that has this name when the action's turn has come; NULL. */
+struct box *fold_box_named(struct sync *s, uint64_t action, const char *name);
 /* fold_append.c: NULL, or why not; that may stand in *err. */
 const char *fold_append(struct sync *s, const struct queue_action *line, struct store_action *a,
 	struct err *err);
