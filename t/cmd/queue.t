@@ -409,7 +409,7 @@ def edit(script, **options):
 
 def kept(run):
 	"""The text that a mistake leaves. -> its path"""
-	found = re.search(r'nothing is changed; the text is in "(.*)"\n', run.stderr)
+	found = re.search(r'nothing is changed; the text is in "([^"]*)": ', run.stderr)
 	return found[1] if found else "/dev/null"
 
 

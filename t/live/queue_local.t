@@ -283,11 +283,17 @@ for then, shown in (["move", "INBOX", "1", "A"], ["FS"]), (["expunge", "INBOX", 
 # What needs an edited action and is left as it was is done where it still fits; what was dropped is not in the way.
 
 for name, lines, script, wanted in (
+	("renamed otherwise", ["rename A C", "move INBOX 1 C"], "-e '/rename/s/to=C/to=D/' -e '/move/s/to=C/to=D/'",
+		{"B": 0, "D": 1, "INBOX": 1}),
 	("renamed otherwise, one line left", ["rename A C", "copy INBOX 2 B", "move INBOX 1 C"],
 		"-e '/rename/s/\\t[^\\t]*Z/\\t-/'", {"B": 1, "C": 1, "INBOX": 1}),
 	("before a renaming", ["copy INBOX 1 A", "rename A C"], "'/copy/s/to=A/to=B/'", {"B": 1, "C": 0, "INBOX": 2}),
 	("before a renaming, to the same", ["copy INBOX 1 A", "rename A C"], "'/copy/s/\\t[^\\t]*Z/\\t-/'",
 		{"B": 0, "C": 1, "INBOX": 2}),
+	("a renaming dropped", ["rename A C", "copy INBOX 1 B"], "-e '/rename/d' -e '/copy/s/to=B/to=A/'",
+		{"A": 1, "B": 0, "INBOX": 2}),
+	("no deletion any more", ["delete A", "copy INBOX 1 B"], "-e '/delete/d' -e '/copy/s/to=B/to=A/'",
+		{"A": 1, "B": 0, "INBOX": 2}),
 	("created, one line left", ["create X", "move INBOX 1 X"], "'/create/s/\\t[^\\t]*Z/\\t-/'",
 		{"A": 0, "B": 0, "X": 1, "INBOX": 1}),
 	("created twice", ["create X", "create X", "move INBOX 1 X"], "1,/create/{/create/d}",
