@@ -116,7 +116,7 @@ int actions_take_up(struct actions *q, int *taken_up)
 	rc = sync_fold(q->account, "queue", on_note, q, &err);
 	if (taken_up)
 		*taken_up = rc;
-	if (rc > 0)
+	if (rc > 0 && !taken_up)
 		output_note(SYNC_INFO, q->account->name, NULL,
 			"accepted; another mailtide works on this account and takes it up");
 	if (rc < 0) {

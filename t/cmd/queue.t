@@ -487,6 +487,11 @@ with open(account.state + "/lock", "a") as lock:
 	run = account.run("fetch", "work", "INBOX:7", timeout=60)
 	is_((run.returncode, run.stdout), (0, ""), "fetch, too")
 	like(run.stderr, "^mailtide: work: another mailtide works on this account; it will bring them\n$", "and says so")
+	run = account.run("-v", "fetch", "work", "INBOX:8", timeout=60)
+	like(run.stderr, "^mailtide: work: another mailtide works on this account; it will bring them\n$", "with -v: once")
+	run = account.run("--json", "fetch", "work", "INBOX:9", timeout=60)
+	is_([json.loads(line)["text"] for line in run.stdout.splitlines()],
+		["another mailtide works on this account; it will bring them"], "as JSON: once")
 
 	# Nothing but the append: one fdatasync for all of them.
 	before, count = len(lines()), WORK + "/fsyncs"
