@@ -207,14 +207,21 @@ static const struct subcommand {
 	const char *name, *words;
 	size_t min; /* words, its name among them */
 	bool any_more;
+	bool force; /* is the option for it? */
 	int (*run)(const struct cmd *cmd);
 } subcommands[] = {
-	{ "add", "ACCOUNT VERB ...", 2, true, queue_add },
-	{ "retry", "ACCOUNT [N...]", 2, true, queue_retry },
-	{ "drop", "ACCOUNT N...", 3, true, queue_drop },
-	{ "edit", "ACCOUNT", 2, false, queue_edit },
+	{ "add", "ACCOUNT VERB ...", 2, true, true, queue_add },
+	{ "retry", "ACCOUNT [N...]", 2, true, false, queue_retry },
+	{ "drop", "ACCOUNT N...", 3, true, true, queue_drop },
+	{ "edit", "ACCOUNT", 2, false, false, queue_edit },
 };
 #define SUBCOMMANDS (sizeof subcommands / sizeof subcommands[0])
+
+static int refuse_force(void)
+{
+	output_error(NULL, NULL, "--force is for \"queue add ACCOUNT delete\" and \"queue drop\" only");
+	return CMD_USAGE;
+}
 
 static int run(const struct subcommand *s, const struct cmd *cmd)
 {
@@ -227,7 +234,7 @@ static int run(const struct subcommand *s, const struct cmd *cmd)
 		output_error(NULL, NULL, "queue %s: \"%s\" is too much", s->name, cmd->words[s->min]);
 		return CMD_USAGE;
 	}
-	return s->run(cmd);
+	return cmd_has(cmd, "--force") && !s->force ? refuse_force() : s->run(cmd);
 }
 
 /* The first of several words is neither a subcommand nor, alone, an account. */
@@ -248,5 +255,7 @@ int cmd_queue(const struct cmd *cmd)
 	for (size_t i = 0; cmd->word_count > 0 && i < SUBCOMMANDS; i++)
 		if (strcmp(cmd->words[0], subcommands[i].name) == 0)
 			return run(&subcommands[i], cmd);
-	return cmd->word_count > 1 ? unknown(cmd->words[0]) : queue_list(cmd);
+	if (cmd->word_count > 1)
+		return unknown(cmd->words[0]);
+	return cmd_has(cmd, "--force") ? refuse_force() : queue_list(cmd);
 }

@@ -210,8 +210,13 @@ for words, why in ((("add",), r"queue add needs more: mailtide queue add ACCOUNT
 	(("wrok",), r'the configuration has no account "wrok"; did you mean "work"\?'),
 	(("drop", "work", "x"), r'work: "x" is no number of an action; .*'),
 	(("drop", "work", "7"), r"work: there is no action 7 in the queue, or it is done"),
-	(("retry", "work", "7"), r"work: there is no action 7 in the queue, or it is done")):
-	run = account.run("queue", *words)
+	(("retry", "work", "7"), r"work: there is no action 7 in the queue, or it is done"),
+	(("add", "work", "-", "--force"), r"work: --force is for delete only; .*"),
+	(("--force", "add", "work"), r"work: --force is for delete only; .*"),
+	*[(words, r'--force is for "queue add ACCOUNT delete" and "queue drop" only') for words in
+		(("retry", "work", "--force"), ("--force", "retry", "work", "7"), ("edit", "--force", "work"), ("--force",),
+		("work", "--force"))]):
+	run = account.run("queue", *words, input="delete Archive\n")
 	is_((run.returncode, run.stdout), (64, ""), "refused: %s: status" % " ".join(words))
 	like(run.stderr, "^mailtide: %s\n$" % why, "refused: %s" % " ".join(words))
 ok(not os.path.exists(ACTIONS), "nothing was accepted so far")
