@@ -117,24 +117,24 @@ static void tell(struct listing *l, const struct listed *one)
 		tell_line(l, one);
 }
 
-/* What is done, or was dropped, is not told: it has no record any more. A line that cannot be read and
- * has none either was never taken up if it stands at a wrong place. */
+/* What is done, or was dropped, is not told: it has no record any more. A line at a wrong place was never taken
+ * up: a record of its number is that of the line before it. */
 static void take_line(struct listing *l, const struct queue_action *a, const char *fault)
 {
 	struct store_action rec;
 	struct listed one = { .a = a, .state = "held", .reason = fault ? fault : "" };
+	bool misplaced = fault && (a->number == 0 || a->number <= l->highest);
 	bool found = false, told;
 
 	store_action_init(&rec);
-	if (l->q.store && !l->foreign && a->number)
+	if (l->q.store && !l->foreign && !misplaced)
 		found = store_action_get(l->q.store, a->number, &rec);
 	one.rec = found ? &rec : NULL;
-	told = found || l->foreign || a->number > l->q.folded ||
-		(fault && (a->number == 0 || a->number <= l->highest));
+	told = found || l->foreign || misplaced || a->number > l->q.folded;
 	buf_clear(&l->reason);
 	if (l->foreign && !fault)
 		one.reason = "made for another store";
-	else if (!fault) {
+	else if (found || !fault) {
 		one.state = queue_state_name(one.rec);
 		queue_explain(one.rec, &l->reason);
 		one.reason = buf_str(&l->reason);

@@ -371,6 +371,9 @@ like(run.stdout, r"(?m)^home: actions: 2 waiting, 1 failed, 1 held, 1 unknown$",
 like(run.stdout, r"(?m)^home: action 1 failed, create box0: the server says: no%1B\[7m$", "status tells why")
 like(run.stdout, r'(?m)^home: "mailtide queue retry home" tries them again, .*$', "and what can be done")
 run = json.loads(other.run("--json", "status").stdout)
+KEYS = "number", "state", "blocked_by", "reason"
+is_([[stuck[k] for k in KEYS] for stuck in run["stuck"]],
+	[[o[k] for k in KEYS] for o in objects if o["state"] in ("failed", "unknown", "held")], "status as JSON: the same of each")
 is_(run["actions"], {"waiting": 1, "sending": 1, "failed": 1, "held": 1, "unknown": 1, "local": 0, "new": 0},
 	"status as JSON")
 says(64, "mailtide: home: action 3 has not failed, it is being sent\n", "retry", "home", "1", "3")
@@ -395,6 +398,16 @@ run = queue("add", "home", "subscribe", "INBOX")
 is_((run.returncode, run.stdout), (0, "80\n"), "an action behind them")
 rows = home()
 like(rows["77"][0] + rows["77"][-1], r"^heldfield 4 \(mailbox\) is missing$", "one that cannot be read is held")
+whole = read(HOME)
+with open(HOME, "wb") as f:
+	f.write(whole.replace(b"\t-\tflag\n", b"\t-\n").replace(b"create\tbox4\t", b"create"))
+objects = [json.loads(line) for line in other.run("--json", "queue").stdout.splitlines()]
+run = json.loads(other.run("--json", "status").stdout)
+is_([[stuck[k] for k in KEYS] for stuck in run["stuck"]],
+	[[o[k] for k in KEYS] for o in objects if o["state"] in ("failed", "unknown", "held")], "with another mistake: the same of each")
+is_([o["state"] for o in objects if o["number"] == 5], ["waiting"], "a line that is taken up is not read again")
+with open(HOME, "wb") as f:
+	f.write(whole)
 is_((rows["79"][0], rows["79"][1]), ("held", "send"), "one of a later version, too")
 is_(rows["78"][:3], ["waiting", "create", "by script"], "the script's has its number")
 says(0, "", "drop", "home", "77", "79")
