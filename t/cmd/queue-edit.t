@@ -30,13 +30,13 @@ def add(account, *lines):
 		raise RuntimeError(run.stderr)
 
 
-def edit(account, script):
+def edit(account, script, **extra):
 	"""With this for an editor; $1 is the text, $state the account's state."""
 	with open(WORK + "/editor", "w") as f:
 		f.write("#!/bin/sh\nset -e\nstate=%s\n%s" % (account.state, script))
 	os.chmod(WORK + "/editor", 0o755)
 	env = {name: value for name, value in os.environ.items() if name != "VISUAL"}
-	return account.run("queue", "edit", "work", env={**env, "EDITOR": WORK + "/editor"})
+	return account.run("queue", "edit", "work", env={**env, "EDITOR": WORK + "/editor", **extra})
 
 
 def texts(account):
@@ -127,6 +127,14 @@ for name, script in ("the same", "true"), ("only a comment", "echo '# mine' >>$1
 	is_((run.returncode, run.stdout, run.stderr, read(ACTIONS), texts(a)), (0, "", "", was, []), "edit: %s" % name)
 	run = a.run("-v", "queue", "edit", "work", env={**os.environ, "VISUAL": "true", "EDITOR": "true"})
 	is_(run.stdout, "work: nothing is changed\n", "edit: %s: -v says so" % name)
+for point, done in ("queue.rewritten", False), ("queue.replaced", True):
+	run = edit(a, CHANGE, MAILTIDE_POINT=point)
+	is_((run.returncode, len(texts(a))), (-9, 1), "killed at %s: the text stays" % point)
+	is_([b"\t%s\t" % name in read(ACTIONS) for name in (b"uno", b"tre", b"four")], [done] * 3,
+		"killed at %s: all of it, or nothing" % point)
+	for path in texts(a):
+		os.unlink(path)
+	put_back()
 number = accepted(a, "all is well again", CHANGE)
 is_([row[2] for row in listed(a).values()], ["uno", "two", "tre", "four"], "all of it is changed")
 is_(number, "%d\n" % max(listed(a)), "and the new number is told")
