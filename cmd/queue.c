@@ -117,24 +117,24 @@ static void tell(struct listing *l, const struct listed *one)
 		tell_line(l, one);
 }
 
-/* What is done, or was dropped, is not told: it has no record any more. A line that cannot be read and
- * has none either was never taken up if it stands at a wrong place. */
+/* What is done, or was dropped, is not told: it has no record any more. A line at a wrong place was never taken
+ * up: a record of its number is that of the line before it. */
 static void take_line(struct listing *l, const struct queue_action *a, const char *fault)
 {
 	struct store_action rec;
 	struct listed one = { .a = a, .state = "held", .reason = fault ? fault : "" };
+	bool misplaced = fault && (a->number == 0 || a->number <= l->highest);
 	bool found = false, told;
 
 	store_action_init(&rec);
-	if (l->q.store && !l->foreign && a->number)
+	if (l->q.store && !l->foreign && !misplaced)
 		found = store_action_get(l->q.store, a->number, &rec);
 	one.rec = found ? &rec : NULL;
-	told = found || l->foreign || a->number > l->q.folded ||
-		(fault && (a->number == 0 || a->number <= l->highest));
+	told = found || l->foreign || misplaced || a->number > l->q.folded;
 	buf_clear(&l->reason);
 	if (l->foreign && !fault)
 		one.reason = "made for another store";
-	else if (!fault) {
+	else if (found || !fault) {
 		one.state = queue_state_name(one.rec);
 		queue_explain(one.rec, &l->reason);
 		one.reason = buf_str(&l->reason);
@@ -207,14 +207,21 @@ static const struct subcommand {
 	const char *name, *words;
 	size_t min; /* words, its name among them */
 	bool any_more;
+	bool force; /* is the option for it? */
 	int (*run)(const struct cmd *cmd);
 } subcommands[] = {
-	{ "add", "ACCOUNT VERB ...", 2, true, queue_add },
-	{ "retry", "ACCOUNT [N...]", 2, true, queue_retry },
-	{ "drop", "ACCOUNT N...", 3, true, queue_drop },
-	{ "edit", "ACCOUNT", 2, false, queue_edit },
+	{ "add", "ACCOUNT VERB ...", 2, true, true, queue_add },
+	{ "retry", "ACCOUNT [N...]", 2, true, false, queue_retry },
+	{ "drop", "ACCOUNT N...", 3, true, true, queue_drop },
+	{ "edit", "ACCOUNT", 2, false, false, queue_edit },
 };
 #define SUBCOMMANDS (sizeof subcommands / sizeof subcommands[0])
+
+static int refuse_force(void)
+{
+	output_error(NULL, NULL, "--force is for \"queue add ACCOUNT delete\" and \"queue drop\" only");
+	return CMD_USAGE;
+}
 
 static int run(const struct subcommand *s, const struct cmd *cmd)
 {
@@ -227,7 +234,7 @@ static int run(const struct subcommand *s, const struct cmd *cmd)
 		output_error(NULL, NULL, "queue %s: \"%s\" is too much", s->name, cmd->words[s->min]);
 		return CMD_USAGE;
 	}
-	return s->run(cmd);
+	return cmd_has(cmd, "--force") && !s->force ? refuse_force() : s->run(cmd);
 }
 
 /* The first of several words is neither a subcommand nor, alone, an account. */
@@ -248,5 +255,7 @@ int cmd_queue(const struct cmd *cmd)
 	for (size_t i = 0; cmd->word_count > 0 && i < SUBCOMMANDS; i++)
 		if (strcmp(cmd->words[0], subcommands[i].name) == 0)
 			return run(&subcommands[i], cmd);
-	return cmd->word_count > 1 ? unknown(cmd->words[0]) : queue_list(cmd);
+	if (cmd->word_count > 1)
+		return unknown(cmd->words[0]);
+	return cmd_has(cmd, "--force") ? refuse_force() : queue_list(cmd);
 }

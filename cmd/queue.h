@@ -22,7 +22,6 @@ struct cmd;
 /* A mailbox that a line creates, deletes (`to` NULL) or renames. */
 struct known_mailbox {
 	enum queue_verb verb;
-	uint64_t by; /* the line's number; 0: it has none yet */
 	char *name, *to;
 	char delimiter;
 	uint32_t last; /* rename: the highest id of a mailbox that it may take along; UINT32_MAX: of all */
@@ -30,7 +29,7 @@ struct known_mailbox {
 /* Where the last line that speaks of a message leaves it. */
 struct known_place {
 	uint64_t number, action; /* as in queue_message; both 0: a free place of the table */
-	uint64_t by;
+	uint64_t by;             /* the line's number; 0: it has none yet */
 	char *mailbox;           /* NULL: it is expunged */
 };
 
@@ -44,7 +43,11 @@ struct actions {
 	size_t mailbox_count;
 	struct known_place *places; /* a hash table */
 	size_t place_count, place_size;
-	uint64_t before; /* what lines from this number on do does not count: one of them is edited; 0: all */
+	/* While lines are edited, the actions of the store that do not count: those that are changed or dropped
+	 * (ascending), and all from `before` on (0: none of them). */
+	const uint64_t *edited;
+	size_t edited_count;
+	uint64_t before;
 };
 
 /* queue_open.c */
@@ -58,12 +61,14 @@ void actions_close(struct actions *q);
 bool actions_are_foreign(const struct actions *q);
 /* Then, before they are taken over: the store notes which lines these are. *q is opened anew. 0, else *err. */
 int actions_note_foreign(struct actions *q, struct err *err);
-/* Appends all of them or none, prints their numbers where `tell`, then takes the queue up into the
- * store, for which *q is closed. The exit status; what went wrong is printed. *taken_up (may be NULL)
- * as from sync_fold: 0, 1 where another mailtide holds the lock and will do it, -1. */
+/* Appends all of them or none, then as actions_accepted. The exit status; what went wrong is printed. */
 int actions_accept(struct actions *q, struct queue_action *actions, size_t count, bool tell,
 	int *taken_up);
-/* The second half alone. */
+/* They are in the file: prints their numbers where `tell`, and goes on as actions_take_up. */
+int actions_accepted(struct actions *q, const struct queue_action *actions, size_t count, bool tell,
+	int *taken_up);
+/* Takes the queue up into the store, for which *q is closed. *taken_up as from sync_fold: 0, 1 where another
+ * mailtide holds the lock and will do it, -1. NULL: that 1 is told here, else it is the caller's to tell. */
 int actions_take_up(struct actions *q, int *taken_up);
 /* Prints *err and returns the exit status: 64 where an action was refused. */
 int actions_refuse(const struct actions *q, const struct err *err);
@@ -74,8 +79,13 @@ int actions_refuse(const struct actions *q, const struct err *err);
  * show in the store only when they are done. Without a lock or an fsync. -1: *err. */
 int known_read(struct actions *q, struct err *err);
 void known_release(struct actions *q);
-/* A line that is accepted, or will be. */
+/* A line that is accepted, or will be. In the order of the lines. */
 void known_add(struct actions *q, const struct queue_action *a);
+/* For an edit, which begins anew (known_release) and goes through the file itself. First each line that was in
+ * the store when it was read: the mailbox that it creates is there already, and counts from that line on only. */
+void known_unmake(struct actions *q, const struct queue_action *a);
+/* Then each that stays as it is: what the store tells of it is not kept here. */
+void known_add_unchanged(struct actions *q, const struct queue_action *a);
 /* Is there such a mailbox, once the queue is done? *box (to be released) has id 0 where the store
  * holds nothing of it yet. */
 bool known_mailbox(const struct actions *q, const char *name, struct store_mailbox *box);

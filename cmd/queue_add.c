@@ -326,17 +326,19 @@ static int add_words(struct adding *adding, const struct cmd *cmd, struct err *e
 {
 	const char **words = cmd->words + 2;
 	size_t count = cmd->word_count - 2;
+	bool announced = count == 1 && strcmp(words[0], "-") == 0;
 
-	if (count == 0 && isatty(STDIN_FILENO))
+	if (count > 0 && !announced)
+		return add_action(adding, words, count, cmd_has(cmd, "--force"), err);
+	if (cmd_has(cmd, "--force"))
+		return err_set(err, ERR_USER, ERR_MESSAGE, "--force is for delete only; among many actions it "
+			"stands in the line of that one");
+	if (!announced && isatty(STDIN_FILENO))
 		return err_set(err, ERR_USER, ERR_MESSAGE,
 			"queue add needs a verb; \"mailtide help queue\" lists them");
-	if (count == 1 && strcmp(words[0], "-") == 0)
-		return add_lines(adding, err);
-	if (count > 0)
-		return add_action(adding, words, count, cmd_has(cmd, "--force"), err);
 	if (add_lines(adding, err) < 0)
 		return -1;
-	return adding->count > 0 ? 0 : err_set(err, ERR_USER, ERR_MESSAGE,
+	return announced || adding->count > 0 ? 0 : err_set(err, ERR_USER, ERR_MESSAGE,
 		"queue add was given no action, and none came from standard input");
 }
 

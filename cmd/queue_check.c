@@ -222,9 +222,11 @@ static int unknown(const struct check *c, const char *name, struct err *err)
 	if (!name || !name[0])
 		return refuse(err, "the name of the mailbox is empty");
 	if (store_mailbox_find(c->q->store, name, &there)) {
-		bool gone = there.state & STORE_MAILBOX_GONE;
+		uint32_t state = there.state;
 		store_mailbox_release(&there);
-		return refuse(err, gone ? "the mailbox \"%.200s\" is gone from the server" :
+		return refuse(err, state & STORE_MAILBOX_GONE ? "the mailbox \"%.200s\" is gone from the server" :
+			(state & STORE_MAILBOX_HERE) && c->q->edited_count > 0 ?
+			"no action creates the mailbox \"%.200s\" any more" :
 			"a queued action renames or deletes \"%.200s\"", name);
 	}
 	return refuse(err, "no mailbox \"%.200s\" is known%s", name,

@@ -3,7 +3,10 @@
  * Nothing is locked while somebody types. So what was sent meanwhile is looked for before anything is
  * written; what slips through is harmless, since a line that the store has taken up is read again
  * only because of the "retry" that follows its replacement, and that means nothing for one that is
- * done. Until all of the text is checked nothing is changed. */
+ * done.
+ *
+ * All of it is one step (queue_change): until then nothing is changed, and the text, which may hold an
+ * hour's work, stays in its file whatever goes wrong. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,24 +18,7 @@
 #include "base/file.h"
 #include "cmd.h"
 #include "output.h"
-#include "queue.h"
-
-struct original {
-	uint64_t number;
-	char *line;
-	bool seen, changed;
-};
-
-struct editing {
-	struct actions q;
-	char *path; /* of the text */
-	struct original *originals;
-	size_t original_count;
-	struct queue_action *changed, *added;
-	size_t changed_count, added_count;
-	unsigned long line; /* being read */
-	bool any; /* line at all */
-};
+#include "queue_edit.h"
 
 static const char explanation[] =
 	"# Change a line, and the action is done as you have written it. Delete one, and it is dropped.\n"
@@ -43,7 +29,7 @@ static const char explanation[] =
 
 /* Out: the text */
 
-static void keep(struct editing *e, const struct queue_action *a, const char *line)
+static void keep_original(struct editing *e, const struct queue_action *a, const char *line)
 {
 	size_t n = e->original_count;
 
@@ -70,7 +56,7 @@ static void write_line(struct editing *e, FILE *f, const struct queue_action *a,
 		fprintf(f, "# %s: %s\n", queue_state_name(rec), buf_str(&why));
 	if (!fixed) {
 		fprintf(f, "%s\n", buf_str(&line));
-		keep(e, a, buf_str(&line));
+		keep_original(e, a, buf_str(&line));
 	}
 	buf_release(&line);
 	buf_release(&why);
@@ -139,7 +125,7 @@ static int write_text(struct editing *e, struct err *err)
 	bool failed = ferror(f);
 	if ((fclose(f) != 0 || failed) && rc == 0)
 		rc = err_errno(err, ERR_RETRY, ERR_ACCOUNT, errno, "cannot write \"%s\"", e->path);
-	return rc;
+	return rc < 0 ? -1 : file_read(e->path, &e->before, NULL, err);
 }
 
 /* The editor */
@@ -184,227 +170,119 @@ static int run_editor(const char *path, struct err *err)
 	return 0;
 }
 
-/* Back */
+/* What goes wrong */
 
-static struct original *find_original(struct editing *e, uint64_t number)
+/* Is there anything in the text that would be lost? */
+static bool has_new_text(const struct editing *e)
 {
-	for (size_t i = 0; i < e->original_count; i++)
-		if (e->originals[i].number == number)
-			return &e->originals[i];
-	return NULL;
-}
+	struct buf now;
+	int error = 0;
+	bool has;
 
-static void add(struct queue_action **list, size_t *count, struct queue_action *a)
-{
-	size_t n = *count;
-
-	if ((n & (n - 1)) == 0) /* full, or 0 */
-		*list = mem_grow(*list, n > 0 ? 2 * n : 1, sizeof **list);
-	(*list)[(*count)++] = *a;
-}
-
-/* *a moves into a list, but on -1. */
-static int take_action(struct editing *e, struct queue_action *a, const char *line, struct err *err)
-{
-	struct original *o = a->number ? find_original(e, a->number) : NULL;
-
-	if (a->number && !o)
-		return err_set(err, ERR_USER, ERR_MESSAGE, "there was no action %llu in this text; a new one "
-			"begins with \"-\"", (unsigned long long)a->number);
-	if (o && o->seen)
-		return err_set(err, ERR_USER, ERR_MESSAGE, "action %llu is there twice",
-			(unsigned long long)a->number);
-	if (o)
-		o->seen = true;
-	if (o && strcmp(o->line, line) == 0) {
-		queue_action_release(a);
-		return 0;
-	}
-	e->q.before = a->number;
-	if (queue_check(&e->q, a, err) < 0)
-		return -1;
-	known_add(&e->q, a);
-	if (o)
-		o->changed = true;
-	if (o)
-		add(&e->changed, &e->changed_count, a);
+	buf_init(&now, 0);
+	if (file_read(e->path, &now, &error, NULL) < 0)
+		has = error != ENOENT;
 	else
-		add(&e->added, &e->added_count, a);
-	return 0;
+		has = now.len > 0 && (now.len != e->before.len || memcmp(now.data, e->before.data, now.len) != 0);
+	buf_release(&now);
+	return has;
 }
 
-static int take_line(struct editing *e, char *line, size_t len, struct err *err)
+/* Returns `status`. */
+static int give_up(struct editing *e, int status)
 {
-	struct queue_action a;
+	const char *name = e->q.account->name;
 
-	e->any = true;
-	if (len > 0 && line[len - 1] == '\n')
-		line[--len] = '\0';
-	if (len == 0 || line[0] == '#')
-		return 0;
-	if (queue_action_parse((struct slice){ line, len }, &a, err) < 0)
+	e->keep = has_new_text(e);
+	if (e->keep)
+		output_error(name, NULL, "nothing is changed; the text is in \"%s\": take it from there into "
+			"another \"mailtide queue edit %s\"", e->path, name);
+	else
+		output_error(name, NULL, "nothing is changed");
+	return status;
+}
+
+/* They are changed, and yet it has failed. */
+static int tell_doubt(struct editing *e, const struct err *err)
+{
+	e->keep = true;
+	actions_refuse(&e->q, err);
+	output_error(e->q.account->name, NULL, "the actions are changed, but a loss of power may undo that; the "
+		"text is in \"%s\"", e->path);
+	return err_exit_status(err);
+}
+
+/* The run */
+
+static int open_actions(struct editing *e, const struct conf_account *account, int *status)
+{
+	if (actions_open(&e->q, account, false, status) < 0)
 		return -1;
-	if (take_action(e, &a, line, err) == 0)
+	if (!actions_are_foreign(&e->q))
 		return 0;
-	queue_action_release(&a);
+	output_error(account->name, NULL, "the actions were made for another store; "
+		"\"mailtide queue retry %s\" takes them over first", account->name);
+	*status = CMD_USAGE;
 	return -1;
 }
 
-static int read_text(struct editing *e, struct err *err)
+static int take_back(struct editing *e, struct slice text)
 {
-	FILE *f = fopen(e->path, "re");
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t len;
-	int rc = 0;
+	struct err err = { 0 };
+	int status = CMD_DONE, rc = edited_read(e, text, &err);
 
-	if (!f)
-		return err_errno(err, ERR_RETRY, ERR_ACCOUNT, errno, "cannot read \"%s\"", e->path);
-	for (e->line = 1; rc == 0 && (len = getline(&line, &size, f)) >= 0; e->line++) {
-		rc = take_line(e, line, (size_t)len, err);
-		if (rc < 0)
-			err_prefix(err, "line %lu", e->line);
-	}
-	if (rc == 0 && ferror(f))
-		rc = err_errno(err, ERR_RETRY, ERR_ACCOUNT, errno, "cannot read \"%s\"", e->path);
-	if (rc == 0 && !e->any)
-		rc = err_set(err, ERR_USER, ERR_MESSAGE, "the text is empty; to drop all actions leave its "
-			"first line");
-	free(line);
-	fclose(f);
-	return rc;
+	if (rc == 0)
+		rc = edited_put(e, &status, &err);
+	if (rc < 0)
+		return give_up(e, actions_refuse(&e->q, &err));
+	return rc > 0 ? tell_doubt(e, &err) : status;
 }
 
-/* What was sent or done while somebody typed is not to be changed any more. */
-static int check_original(struct editing *e, const struct original *o, struct err *err)
+static int read_back(struct editing *e)
 {
-	struct store_action rec;
-	int rc = 0;
+	struct err err = { 0 };
+	struct buf text;
+	int status = CMD_DONE;
 
-	if (o->seen && !o->changed)
-		return 0;
-	store_action_init(&rec);
-	if (store_action_get(e->q.store, o->number, &rec))
-		rc = rec.state != STORE_ACTION_INTENT ? 0 : err_set(err, ERR_USER, ERR_MESSAGE,
-			"action %llu is being sent now", (unsigned long long)o->number);
-	else if (o->number <= e->q.folded)
-		rc = err_set(err, ERR_USER, ERR_MESSAGE, "action %llu was done meanwhile",
-			(unsigned long long)o->number);
-	store_action_release(&rec);
-	return rc;
-}
-
-static void add_about(struct editing *e, enum queue_verb verb, const struct buf *numbers)
-{
-	struct queue_action a;
-
-	if (numbers->len == 0)
-		return;
-	queue_action_init(&a, verb, "");
-	queue_action_set(&a, "action", buf_str(numbers));
-	if (verb == QUEUE_RETRY)
-		queue_action_set(&a, "edited", "yes"); /* its line is to be read again */
-	add(&e->added, &e->added_count, &a);
-}
-
-/* One line for all that are changed, one for all that are dropped. */
-static void add_abouts(struct editing *e)
-{
-	struct buf changed, dropped;
-
-	buf_init(&changed, 0);
-	buf_init(&dropped, 0);
-	for (size_t i = 0; i < e->original_count; i++) {
-		struct original *o = &e->originals[i];
-		struct buf *to = o->changed ? &changed : !o->seen ? &dropped : NULL;
-		if (to)
-			buf_addf(to, "%s%llu", to->len ? "," : "", (unsigned long long)o->number);
-	}
-	add_about(e, QUEUE_RETRY, &changed);
-	add_about(e, QUEUE_DROP, &dropped);
-	buf_release(&changed);
-	buf_release(&dropped);
-}
-
-static int write_back(struct editing *e, struct err *err)
-{
-	for (size_t i = 0; i < e->original_count; i++)
-		if (check_original(e, &e->originals[i], err) < 0)
-			return -1;
-	for (size_t i = 0; i < e->changed_count; i++)
-		if (queue_replace(e->q.queue, &e->changed[i], err) < 0)
-			return -1;
-	add_abouts(e);
-	return 0;
-}
-
-/* The text may hold an hour's work. */
-static int keep_text(struct editing *e, const struct err *err)
-{
-	int status = actions_refuse(&e->q, err);
-
-	output_error(e->q.account->name, NULL, "nothing is changed; the text is in \"%s\"", e->path);
-	free(e->path);
-	e->path = NULL;
+	buf_init(&text, 0);
+	if (file_read(e->path, &text, NULL, &err) < 0)
+		status = give_up(e, actions_refuse(&e->q, &err));
+	else if (open_actions(e, e->q.account, &status) < 0)
+		give_up(e, status);
+	else
+		status = take_back(e, buf_slice(&text));
+	buf_release(&text);
 	return status;
 }
 
 static int edit(struct editing *e)
 {
-	const struct conf_account *account = e->q.account;
 	struct err err = { 0 };
-	int status = CMD_DONE;
 
 	if (write_text(e, &err) < 0)
 		return actions_refuse(&e->q, &err);
 	actions_close(&e->q); /* what is written meanwhile is to be seen */
 	if (run_editor(e->path, &err) < 0)
-		return actions_refuse(&e->q, &err);
-	if (actions_open(&e->q, account, false, &status) < 0)
-		return status;
-	if (read_text(e, &err) < 0 || write_back(e, &err) < 0)
-		return keep_text(e, &err);
-	if (e->added_count > 0)
-		return actions_accept(&e->q, e->added, e->added_count, true, NULL);
-	if (output_tells_success())
-		output_line("%s: nothing is changed", account->name);
-	return CMD_DONE;
-}
-
-static void release(struct editing *e)
-{
-	if (e->path)
-		unlink(e->path);
-	for (size_t i = 0; i < e->original_count; i++)
-		free(e->originals[i].line);
-	for (size_t i = 0; i < e->changed_count; i++)
-		queue_action_release(&e->changed[i]);
-	for (size_t i = 0; i < e->added_count; i++)
-		queue_action_release(&e->added[i]);
-	free(e->path);
-	free(e->originals);
-	free(e->changed);
-	free(e->added);
-	actions_close(&e->q);
+		return give_up(e, actions_refuse(&e->q, &err));
+	return read_back(e);
 }
 
 int queue_edit(const struct cmd *cmd)
 {
-	struct editing e = { .line = 0 };
+	struct editing e = { .path = NULL };
 	int status = CMD_USAGE;
 	struct conf *conf = cmd_conf(cmd, &status);
 	const struct conf_account *account = conf ? cmd_account(conf, cmd->words[1]) : NULL;
 
-	if (account && actions_open(&e.q, account, false, &status) == 0) {
-		if (actions_are_foreign(&e.q)) {
-			output_error(account->name, NULL, "the actions were made for another store; "
-				"\"mailtide queue retry %s\" takes them over first", account->name);
-			status = CMD_USAGE;
-		} else {
-			status = edit(&e);
-		}
-		release(&e);
-	}
+	buf_init(&e.before, 0);
+	if (account && open_actions(&e, account, &status) == 0)
+		status = edit(&e);
+	if (e.path && !e.keep)
+		unlink(e.path);
+	free(e.path);
+	buf_release(&e.before);
+	edited_release(&e);
+	actions_close(&e.q);
 	conf_free(conf);
 	return status;
 }

@@ -6,6 +6,19 @@
 #include "queue.h"
 #include "sync/sync.h"
 
+static int by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool is_edited(const struct actions *q, uint64_t action)
+{
+	return q->edited_count > 0 &&
+		bsearch(&action, q->edited, q->edited_count, sizeof action, by_number);
+}
+
 /* Places */
 
 static size_t place_of(const struct known_place *places, size_t size, uint64_t number, uint64_t action)
@@ -44,13 +57,7 @@ static void set_place(struct actions *q, uint64_t number, uint64_t action, uint6
 	p = &q->places[place_of(q->places, q->place_size, number, action)];
 	q->place_count += !p->number && !p->action;
 	free(p->mailbox);
-	*p = (struct known_place){ number, action, by,
-		mailbox ? mem_copy(mailbox) : NULL };
-}
-
-static bool counts(const struct actions *q, uint64_t by)
-{
-	return q->before == 0 || (by != 0 && by < q->before);
+	*p = (struct known_place){ number, action, by, mailbox ? mem_copy(mailbox) : NULL };
 }
 
 /* NULL: no line speaks of it. */
@@ -61,7 +68,7 @@ static const struct known_place *find_place(const struct actions *q, const struc
 	if (q->place_count == 0)
 		return NULL;
 	p = &q->places[place_of(q->places, q->place_size, m->number, m->action)];
-	return (p->number || p->action) && counts(q, p->by) ? p : NULL;
+	return p->number || p->action ? p : NULL;
 }
 
 /* Lines */
@@ -70,8 +77,8 @@ static void add_mailbox(struct actions *q, const struct queue_action *a, const c
 {
 	q->mailboxes = mem_grow(q->mailboxes, q->mailbox_count + 1, sizeof *q->mailboxes);
 	q->mailboxes[q->mailbox_count++] =
-		(struct known_mailbox){ a->verb, a->number, mem_copy(a->mailbox),
-			to ? mem_copy(to) : NULL, to ? q->delimiter : 0, UINT32_MAX };
+		(struct known_mailbox){ a->verb, mem_copy(a->mailbox), to ? mem_copy(to) : NULL,
+			to ? q->delimiter : 0, UINT32_MAX };
 }
 
 /* What follows `above` in the name of it, or of a mailbox below it; NULL: neither. */
@@ -109,7 +116,7 @@ void known_add(struct actions *q, const struct queue_action *a)
 
 	if (is_about_mailbox(a->verb) && (a->verb != QUEUE_RENAME || to))
 		add_mailbox(q, a, to);
-	if (a->verb == QUEUE_RENAME && to && counts(q, a->number))
+	if (a->verb == QUEUE_RENAME && to)
 		rename_places(q, a, to);
 	if (a->verb == QUEUE_APPEND && a->number)
 		set_place(q, 0, a->number, a->number, a->mailbox);
@@ -122,6 +129,15 @@ void known_add(struct actions *q, const struct queue_action *a)
 static bool is_waiting(const struct store_action *rec)
 {
 	return rec->state == STORE_ACTION_WAITING || rec->state == STORE_ACTION_INTENT;
+}
+
+static void add_waiting(struct actions *q, const struct queue_action *a, const struct store_action *rec)
+{
+	if (!is_about_mailbox(rec->verb) || !is_waiting(rec))
+		return;
+	known_add(q, a);
+	if (rec->verb == QUEUE_RENAME && q->mailbox_count)
+		q->mailboxes[q->mailbox_count - 1].last = rec->uidnext;
 }
 
 /* The file has the names as they were written, so that one rename may follow another. */
@@ -137,9 +153,7 @@ static void read_waiting(struct actions *q, struct queue *file)
 			queue_next(file, rec.number - 1, &a, NULL) <= 0)
 			continue;
 		if (a.number == rec.number)
-			known_add(q, &a);
-		if (a.number == rec.number && rec.verb == QUEUE_RENAME && q->mailbox_count)
-			q->mailboxes[q->mailbox_count - 1].last = rec.uidnext;
+			add_waiting(q, &a, &rec);
 		queue_action_release(&a);
 	}
 	store_action_release(&rec);
@@ -160,6 +174,18 @@ static int read_lines(struct actions *q, struct queue *file, struct err *err)
 		queue_action_release(&a);
 	}
 	return 0;
+}
+
+void known_add_unchanged(struct actions *q, const struct queue_action *a)
+{
+	struct store_action rec;
+
+	store_action_init(&rec);
+	if (a->number > q->folded)
+		known_add(q, a);
+	else if (store_action_get(q->store, a->number, &rec))
+		add_waiting(q, a, &rec);
+	store_action_release(&rec);
 }
 
 int known_read(struct actions *q, struct err *err)
@@ -232,7 +258,7 @@ static void find_stored(const struct actions *q, const char *name, struct stored
 	*n = (struct stored_name){ .name = mem_copy(name), .most = UINT32_MAX };
 	for (size_t i = q->mailbox_count; i-- > 0;) {
 		const struct known_mailbox *k = &q->mailboxes[i];
-		if (!counts(q, k->by) || go_before(n, k))
+		if (go_before(n, k))
 			continue;
 		if (n->above > 0)
 			return;
@@ -260,6 +286,30 @@ static bool read_stored(const struct actions *q, const struct stored_name *n, st
 	return false;
 }
 
+static bool makes_mailbox(const struct actions *q, const struct queue_action *a)
+{
+	struct store_action rec;
+	bool makes;
+
+	store_action_init(&rec);
+	makes = a->verb == QUEUE_CREATE && (is_edited(q, a->number) ||
+		(store_action_get(q->store, a->number, &rec) && is_waiting(&rec)));
+	store_action_release(&rec);
+	return makes;
+}
+
+void known_unmake(struct actions *q, const struct queue_action *a)
+{
+	struct queue_action gone = { .verb = QUEUE_DELETE, .mailbox = a->mailbox };
+	struct store_mailbox box;
+
+	if (!makes_mailbox(q, a) || !store_mailbox_find(q->store, a->mailbox, &box))
+		return;
+	if (box.state & STORE_MAILBOX_HERE)
+		known_add(q, &gone);
+	store_mailbox_release(&box);
+}
+
 bool known_mailbox(const struct actions *q, const char *name, struct store_mailbox *box)
 {
 	struct stored_name n;
@@ -284,7 +334,7 @@ static int known_message(const struct actions *q, struct queue_message *m, struc
 
 	if (!m->action || find_place(q, m))
 		return 0;
-	number = sync_made_by(q->store, m->action);
+	number = is_edited(q, m->action) ? 0 : sync_made_by(q->store, m->action);
 	if (number == 0)
 		return err_set(err, ERR_USER, ERR_MESSAGE,
 			"\"@%llu\" is no append in the queue; \"mailtide queue %s\" lists what is",
@@ -293,27 +343,49 @@ static int known_message(const struct actions *q, struct queue_message *m, struc
 	return 0;
 }
 
-/* Where the actions that the store has taken up leave it; 0: nowhere. *brought: one has moved it there, or made it. */
-static uint32_t mailbox_after(const struct actions *q, const struct store_message *at, bool *brought)
+/* Where the actions that the store has taken up leave a message. */
+struct stored_end {
+	uint32_t mailbox; /* 0: nowhere */
+	uint64_t by;      /* the last that moves or expunges it; 0: none */
+	bool brought;     /* one has moved it there, or made it */
+	uint64_t unmade;  /* the one that makes it, and is edited; else 0 */
+};
+
+static bool makes(const struct actions *q, const struct store_action *a, uint64_t message)
 {
+	struct store_part p;
+
+	return a->verb == QUEUE_APPEND || (store_part_get(q->store, a->number, message, &p) &&
+		(p.state & (STORE_PART_MADE | STORE_PART_UPLOAD)));
+}
+
+static void add_to_end(const struct store_action *a, struct stored_end *end)
+{
+	if (a->verb != QUEUE_MOVE && a->verb != QUEUE_EXPUNGE)
+		return;
+	end->by = a->number;
+	end->mailbox = a->verb == QUEUE_MOVE ? a->to : 0;
+	end->brought = end->brought || a->verb == QUEUE_MOVE;
+}
+
+static struct stored_end find_end(const struct actions *q, const struct store_message *at)
+{
+	struct stored_end end = { .mailbox = at->mailbox, .brought = at->state & STORE_HERE };
 	struct store_action a;
 	uint64_t action = 0;
-	uint32_t mailbox = at->mailbox;
 
-	*brought = at->state & STORE_HERE;
 	store_action_init(&a);
-	while (store_pending_next(q->store, at->number, action, &action) && counts(q, action)) {
+	while (store_pending_next(q->store, at->number, action, &action) &&
+		(q->before == 0 || action < q->before)) {
 		if (!store_action_get(q->store, action, &a))
 			continue;
-		if (a.verb == QUEUE_MOVE) {
-			mailbox = a.to;
-			*brought = true;
-		} else if (a.verb == QUEUE_EXPUNGE) {
-			mailbox = 0;
-		}
+		if (!is_edited(q, action))
+			add_to_end(&a, &end);
+		else if (makes(q, &a, at->number))
+			end.unmade = action;
 	}
 	store_action_release(&a);
-	return mailbox;
+	return end;
 }
 
 static int elsewhere(const struct queue_message *m, const char *mailbox, const char *other,
@@ -326,6 +398,14 @@ static int elsewhere(const struct queue_message *m, const char *mailbox, const c
 		return err_set(err, ERR_USER, ERR_MESSAGE, "a queued action expunges %s", name);
 	return err_set(err, ERR_USER, ERR_MESSAGE, "%s is not in \"%.100s\", but in \"%.100s\"", name,
 		mailbox, other);
+}
+
+static int check_place(const struct known_place *place, const struct queue_message *m,
+	const struct queue_action *a, struct err *err)
+{
+	if (place->mailbox && strcmp(place->mailbox, a->mailbox) == 0)
+		return 0;
+	return elsewhere(m, a->mailbox, place->mailbox, err);
 }
 
 static int stored_elsewhere(const struct actions *q, const struct queue_message *m,
@@ -359,35 +439,34 @@ int known_stored_in(const struct actions *q, const struct store_message *at, str
 	const struct queue_action *a, const struct store_mailbox *box, struct err *err)
 {
 	const struct known_place *place = find_place(q, m);
-	bool agreed = box->id && at->mailbox == box->id, brought;
-	uint32_t id;
+	bool agreed = box->id && at->mailbox == box->id;
+	struct stored_end end;
 
 	m->uid = agreed ? at->uid : 0;
 	m->uidvalidity = m->uid ? box->uidvalidity : 0;
 	if (a->verb == QUEUE_FETCH && agreed)
 		return 0;
-	if (place)
-		return place->mailbox && strcmp(place->mailbox, a->mailbox) == 0 ? 0 :
-			elsewhere(m, a->mailbox, place->mailbox, err);
-	id = mailbox_after(q, at, &brought);
-	if (!box->id && brought && is_in_new(q, id, a->mailbox))
+	end = find_end(q, at);
+	if (end.unmade)
+		return err_set(err, ERR_USER, ERR_MESSAGE, "m%llu is the message of action %llu, which is changed "
+			"or dropped", (unsigned long long)m->number, (unsigned long long)end.unmade);
+	if (place && (place->by == 0 || place->by > end.by))
+		return check_place(place, m, a, err);
+	if (!box->id && end.brought && is_in_new(q, end.mailbox, a->mailbox))
 		return 0;
-	return id && id == box->id ? 0 : stored_elsewhere(q, m, a->mailbox, id, err);
+	return end.mailbox && end.mailbox == box->id ? 0 : stored_elsewhere(q, m, a->mailbox, end.mailbox, err);
 }
 
 int known_message_in(const struct actions *q, struct queue_message *m, const struct queue_action *a,
 	const struct store_mailbox *box, struct err *err)
 {
-	const struct known_place *place;
 	struct store_message at;
 	int rc;
 
 	if (known_message(q, m, err) < 0)
 		return -1;
-	place = find_place(q, m);
 	if (m->action)
-		return place->mailbox && strcmp(place->mailbox, a->mailbox) == 0 ? 0 :
-			elsewhere(m, a->mailbox, place->mailbox, err);
+		return check_place(find_place(q, m), m, a, err);
 	store_message_init(&at);
 	if (store_message_get(q->store, m->number, &at))
 		rc = known_stored_in(q, &at, m, a, box, err);

@@ -116,7 +116,7 @@ int actions_take_up(struct actions *q, int *taken_up)
 	rc = sync_fold(q->account, "queue", on_note, q, &err);
 	if (taken_up)
 		*taken_up = rc;
-	if (rc > 0)
+	if (rc > 0 && !taken_up)
 		output_note(SYNC_INFO, q->account->name, NULL,
 			"accepted; another mailtide works on this account and takes it up");
 	if (rc < 0) {
@@ -137,6 +137,16 @@ static void tell_number(const struct actions *q, const struct queue_action *a)
 	output_line("%llu", (unsigned long long)a->number);
 }
 
+int actions_accepted(struct actions *q, const struct queue_action *actions, size_t count, bool tell,
+	int *taken_up)
+{
+	for (size_t i = 0; tell && i < count; i++)
+		if (actions[i].verb != QUEUE_RETRY && actions[i].verb != QUEUE_DROP)
+			tell_number(q, &actions[i]);
+	output_flush();
+	return actions_take_up(q, taken_up);
+}
+
 int actions_accept(struct actions *q, struct queue_action *actions, size_t count, bool tell,
 	int *taken_up)
 {
@@ -144,9 +154,5 @@ int actions_accept(struct actions *q, struct queue_action *actions, size_t count
 
 	if (queue_append(q->queue, actions, count, &err) < 0)
 		return actions_refuse(q, &err);
-	for (size_t i = 0; tell && i < count; i++)
-		if (actions[i].verb != QUEUE_RETRY && actions[i].verb != QUEUE_DROP)
-			tell_number(q, &actions[i]);
-	output_flush();
-	return actions_take_up(q, taken_up);
+	return actions_accepted(q, actions, count, tell, taken_up);
 }

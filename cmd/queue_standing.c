@@ -38,14 +38,20 @@ static int count_fresh(struct standing *s)
 	return 0;
 }
 
+/* State, reason and blocked_by as `queue --json` has them. */
 static void tell_stuck_object(struct standing *s, const struct store_action *rec)
 {
 	json_t *o = json_object();
+	struct buf why;
 
+	buf_init(&why, 0);
+	queue_explain(rec, &why);
 	json_object_set_new(o, "number", output_number(rec->number));
 	json_object_set_new(o, "state", output_text(queue_state_name(rec)));
-	json_object_set_new(o, "reason", output_text(rec->reason));
+	json_object_set_new(o, "blocked_by", rec->blocked_by ? output_number(rec->blocked_by) : json_null());
+	json_object_set_new(o, "reason", output_text(why.len > 0 ? buf_str(&why) : NULL));
 	json_array_append_new(s->list, o);
+	buf_release(&why);
 }
 
 /* "work: action 7 failed, move INBOX m7 to Archive: over quota" */

@@ -38,6 +38,16 @@ _mailtide_action()
 	esac
 }
 
+# Of queue's subcommands drop and add ... delete take --force.
+_mailtide_force()
+{
+	if [[ $command != queue || $1 == drop || $1/$2 == add/delete ]]; then
+		cat
+	else
+		grep -vx -e --force
+	fi
+}
+
 _mailtide()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command= account= i words=()
@@ -69,7 +79,7 @@ _mailtide()
 		;;
 	esac
 	if [[ $cur == -* && ! ( $command == queue && ${words[2]} == flag && ${#words[@]} -ge 5 ) ]]; then
-		_mailtide_offer "$cur" < <(_mailtide_words options $command)
+		_mailtide_offer "$cur" < <(_mailtide_words options $command | _mailtide_force "${words[0]}" "${words[2]}")
 		return
 	fi
 	case $command in

@@ -106,8 +106,8 @@ int queue_settle(struct queue *q, struct err *err)
 }
 
 /* What cannot be read back is not written. */
-static int print_checked(const struct queue_action *a, uint64_t number, int64_t time,
-	struct buf *text, struct err *err)
+int queue_print_checked(const struct queue_action *a, uint64_t number, int64_t time, struct buf *text,
+	struct err *err)
 {
 	struct queue_action back;
 	size_t before = text->len;
@@ -121,20 +121,26 @@ static int print_checked(const struct queue_action *a, uint64_t number, int64_t 
 	return 0;
 }
 
-static int print_all(struct queue *q, const struct queue_action *actions, size_t count,
-	uint64_t next, int64_t now, struct buf *text, struct err *err)
+int queue_print_all(struct queue *q, const struct queue_action *actions, size_t count, uint64_t next,
+	int64_t now, struct buf *text, struct err *err)
 {
 	if (next > QUEUE_NUMBER_MAX || count >= QUEUE_NUMBER_MAX - next)
 		return err_set(err, ERR_USER, ERR_ACCOUNT, "\"%s\" has used up all numbers",
 			q->path);
-	if (q->body == 0)
-		queue_print_header(q->store_id, next, text);
 	for (size_t i = 0; i < count; i++) {
 		int64_t at = actions[i].time != 0 ? actions[i].time : now;
-		if (print_checked(&actions[i], next + i, at, text, err) < 0)
+		if (queue_print_checked(&actions[i], next + i, at, text, err) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+void queue_fill_in(struct queue_action *actions, size_t count, uint64_t next, int64_t now)
+{
+	for (size_t i = 0; i < count; i++) {
+		actions[i].number = next + i;
+		actions[i].time = actions[i].time != 0 ? actions[i].time : now;
+	}
 }
 
 /* For a file that is not there, or empty. */
@@ -197,7 +203,9 @@ static int append(struct queue *q, struct queue_action *actions, size_t count, s
 	int rc = -1;
 
 	buf_init(&text, 0);
-	if (print_all(q, actions, count, next, now, &text, err) < 0)
+	if (q->body == 0)
+		queue_print_header(q->store_id, next, &text);
+	if (queue_print_all(q, actions, count, next, now, &text, err) < 0)
 		goto out;
 	if (q->body == 0 && make_file(q, err) < 0)
 		goto out;
@@ -205,10 +213,7 @@ static int append(struct queue *q, struct queue_action *actions, size_t count, s
 		goto out;
 	if (write_durably(q, &text, err) < 0)
 		goto out;
-	for (size_t i = 0; i < count; i++) {
-		actions[i].number = next + i;
-		actions[i].time = actions[i].time != 0 ? actions[i].time : now;
-	}
+	queue_fill_in(actions, count, next, now);
 	remember(q, next + count - 1, text.len);
 	rc = 0;
 out:

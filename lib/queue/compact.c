@@ -1,4 +1,4 @@
-/* Rewriting the file, under the lock: leaving lines out, changing one, giving numbers.
+/* Rewriting the file, under the lock: leaving lines out, changing some, giving numbers.
  *
  * The new file grows beside the old one as actions.new, is synced, and takes its name (as in
  * file_replace, but never as a whole in memory). Whoever dies on the way leaves the old file and a
@@ -31,14 +31,17 @@ struct rewrite {
 	/* Not NULL: all lines once more, behind the others. */
 	void (*choose_again)(void *arg, const struct queue_line *line, struct choice *c);
 	void *arg;
+	int (*check)(void *arg, struct err *err); /* NULL, or: may the new file take the name? */
 	const char *store_id;
 	uint64_t next_number;
+	struct slice added; /* lines at the end */
 
 	char *path; /* actions.new */
 	int fd;     /* -1: nothing has been different so far */
 	struct buf out;
 	uint64_t from, to; /* the run that stays and is not copied yet */
 	uint64_t end;      /* of the last line */
+	bool replaced;     /* the new file has the name */
 };
 
 static int cannot_write(const struct rewrite *r, struct err *err)
@@ -149,7 +152,10 @@ static int take_file(struct rewrite *r, struct err *err)
 		return 0;
 	if (copy_run(r, err) < 0)
 		return -1;
-	return r->choose_again != NULL ? take_lines_again(r, err) : 0;
+	if (r->choose_again != NULL && take_lines_again(r, err) < 0)
+		return -1;
+	buf_add_slice(&r->out, r->added);
+	return 0;
 }
 
 static int replace(struct rewrite *r, struct err *err)
@@ -164,6 +170,7 @@ static int replace(struct rewrite *r, struct err *err)
 	if (rename(r->path, q->path) < 0)
 		return err_errno(err, ERR_RETRY, ERR_ACCOUNT, errno, "cannot replace \"%s\"",
 			q->path);
+	r->replaced = true;
 	point("queue.replaced");
 	if (queue_sync_folder(q->state) < 0)
 		return err_errno(err, ERR_RETRY, ERR_ACCOUNT, errno, "cannot sync \"%s\"",
@@ -193,6 +200,8 @@ static int rewrite(struct rewrite *r, bool always, struct err *err)
 		rc = begin(r, err);
 	if (rc == 0)
 		rc = take_file(r, err);
+	if (rc == 0 && r->check != NULL)
+		rc = r->check(r->arg, err);
 	if (rc == 0 && r->fd >= 0)
 		rc = replace(r, err);
 	if (r->fd >= 0)
@@ -271,24 +280,37 @@ static void choose_kept(void *arg, const struct queue_line *line, struct choice 
 		c->drop = line->nul; /* never accepted */
 }
 
-/* One action in another's place. */
+/* Actions in others' places. */
 
-struct replacing {
-	uint64_t number;
-	struct slice text;
-	bool done;
+struct changing {
+	const struct queue_action *changed;
+	size_t count, done; /* the first `done` of them */
+	struct buf text;
 };
 
-static void choose_replaced(void *arg, const struct queue_line *line, struct choice *c)
+static void choose_changed(void *arg, const struct queue_line *line, struct choice *c)
 {
-	struct replacing *p = arg;
+	struct changing *ch = arg;
 	uint64_t number;
 
-	if (queue_line_kind(line, &number) != LINE_NUMBERED || number != p->number || p->done)
+	if (queue_line_kind(line, &number) != LINE_NUMBERED || ch->done == ch->count ||
+		number != ch->changed[ch->done].number)
 		return;
-	c->text = p->text;
+	buf_clear(&ch->text);
+	queue_action_print(&ch->changed[ch->done++], &ch->text);
+	c->text = buf_slice(&ch->text);
 	c->instead_of = (size_t)(line->end - line->start - 1);
-	p->done = true;
+}
+
+/* Before the new file takes the name. */
+static int check_changed(void *arg, struct err *err)
+{
+	const struct changing *ch = arg;
+
+	if (ch->done == ch->count)
+		return 0;
+	return err_set(err, ERR_USER, ERR_MESSAGE, "action %llu is not there any more",
+		(unsigned long long)ch->changed[ch->done].number);
 }
 
 static void choose_nothing(void *arg, const struct queue_line *line, struct choice *c)
@@ -337,27 +359,64 @@ int queue_adopt(struct queue *q, struct err *err)
 	return rewrite_locked(&r, true, err);
 }
 
-int queue_replace(struct queue *q, const struct queue_action *a, struct err *err)
+/* The lock is held and the file is tidy. */
+static int change(struct queue *q, struct changing *ch, struct queue_action *added, size_t added_count,
+	struct err *err)
 {
-	struct replacing p = { .number = a->number };
-	struct rewrite r = { .q = q, .choose = choose_replaced, .arg = &p };
-	struct queue_action back;
+	uint64_t next = queue_next_number(q);
+	int64_t now = time(NULL);
+	struct rewrite r = { .q = q, .choose = choose_changed, .check = check_changed, .arg = ch };
 	struct buf text;
-	int rc = -1;
+	int rc;
 
 	buf_init(&text, 0);
-	queue_action_print(a, &text);
-	p.text = buf_slice(&text);
-	if (queue_action_parse(p.text, &back, err) < 0) {
-		err_prefix(err, "cannot change this action");
-		goto out;
+	rc = queue_print_all(q, added, added_count, next, now, &text, err);
+	if (rc == 0) {
+		r.next_number = next + added_count;
+		r.added = buf_slice(&text);
+		rc = rewrite(&r, false, err);
 	}
-	queue_action_release(&back);
-	rc = rewrite_locked(&r, false, err);
-	if (rc == 0 && !p.done)
-		rc = err_set(err, ERR_USER, ERR_MESSAGE, "action %llu is not there any more",
-			(unsigned long long)a->number);
-out:
 	buf_release(&text);
+	if (rc < 0 && !r.replaced)
+		return -1;
+	queue_fill_in(added, added_count, next, now);
+	return rc < 0 ? 1 : 0;
+}
+
+static int check_readable(const struct queue_action *changed, size_t count, struct err *err)
+{
+	struct buf text;
+	int rc = 0;
+
+	buf_init(&text, 0);
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		buf_clear(&text);
+		rc = queue_print_checked(&changed[i], changed[i].number, changed[i].time, &text, err);
+	}
+	buf_release(&text);
+	return rc;
+}
+
+int queue_change(struct queue *q, const struct queue_action *changed, size_t changed_count,
+	struct queue_action *added, size_t added_count, struct err *err)
+{
+	struct changing ch = { .changed = changed, .count = changed_count };
+	int lock, rc;
+
+	if (changed_count == 0)
+		return queue_append(q, added, added_count, err);
+	if (check_readable(changed, changed_count, err) < 0)
+		return -1;
+	buf_init(&ch.text, 0);
+	lock = queue_lock(q, err);
+	if (lock < 0)
+		return -1;
+	rc = queue_tidy(q, err);
+	if (rc == 0 && q->body == 0)
+		rc = check_changed(&ch, err);
+	else if (rc == 0)
+		rc = change(q, &ch, added, added_count, err);
+	file_unlock(lock);
+	buf_release(&ch.text);
 	return rc;
 }

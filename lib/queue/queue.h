@@ -118,9 +118,12 @@ int queue_next(struct queue *q, uint64_t after, struct queue_action *a, struct e
  * "queue.replaced". */
 int queue_compact(struct queue *q, bool (*keep)(void *arg, uint64_t number), void *arg,
 	struct err *err);
-/* Puts *a in the place of the line that has its number (`queue edit`), by rewriting the file in the
- * same way. ERR_USER where there is no such line any more. */
-int queue_replace(struct queue *q, const struct queue_action *a, struct err *err);
+/* Puts each of `changed` (their numbers ascend) in the place of the line that has its number, and appends
+ * `added` as queue_append does (`queue edit`): by rewriting the file in the same way, in one step.
+ * 0 it is done; -1 nothing of it is; 1 it is, numbers filled in, but *err tells why a loss of power may
+ * take it back. ERR_USER where one of the lines is not there any more. */
+int queue_change(struct queue *q, const struct queue_action *changed, size_t changed_count,
+	struct queue_action *added, size_t added_count, struct err *err);
 
 /* Bodies of uploads: STATE/outgoing/SHA256, durable before the line that names them. Copies from
  * `fd` until its end; refuses an empty one, one with NUL, and one over `limit` octets (0: none)

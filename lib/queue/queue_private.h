@@ -91,6 +91,14 @@ int queue_write_all(int fd, const void *data, size_t len);
 int queue_lock(struct queue *q, struct err *err);
 /* Under the lock: cuts what was never accepted, and numbers what has no number. */
 int queue_tidy(struct queue *q, struct err *err);
+/* The line of *a, with its LF. -1: it could not be read back. */
+int queue_print_checked(const struct queue_action *a, uint64_t number, int64_t time, struct buf *text,
+	struct err *err);
+/* Those that are to be appended: with the numbers from `next` on, and `now` where they have no time. */
+int queue_print_all(struct queue *q, const struct queue_action *actions, size_t count, uint64_t next,
+	int64_t now, struct buf *text, struct err *err);
+/* The same numbers and times into the actions, once they are accepted. */
+void queue_fill_in(struct queue_action *actions, size_t count, uint64_t next, int64_t now);
 /* Takes the lock, tidies, and makes the whole file durable. */
 int queue_settle(struct queue *q, struct err *err);
 

@@ -39,6 +39,8 @@ void settle_unmade(struct sync *s);
 void settle_unknown(struct sync *s, uint64_t action, const char *reason);
 void settle_drop(struct sync *s, uint64_t action);
 /* These wait again, each with what it failed for, and in the end with those that failed because of them. */
+/* Was one of its messages to be made by an action that is dropped, or makes another now? */
+bool settle_lacks_message(struct sync *s, uint64_t action);
 struct rearm *settle_rearm_new(struct sync *s);
 void settle_rearm_add(struct rearm *r, uint64_t action);
 void settle_rearm_end(struct rearm *r);
@@ -61,6 +63,10 @@ void fold_if_due(struct sync *s);
 bool fold_if_grown(struct sync *s);
 /* Leaves out of the file what is done, and deletes bodies that nothing will send any more. */
 void fold_compact(struct sync *s);
+/* One line, whatever its verb; in a transaction. */
+void fold_line(struct sync *s, const struct queue_action *line);
+/* fold_about.c: "retry" and "drop". */
+void fold_about(struct sync *s, const struct queue_action *line);
 /* fold_verbs.c: in a transaction. Puts the action's record and parts, and shows what it will do. */
 void fold_action(struct sync *s, const struct queue_action *line);
 /* The record of a line that cannot be done. */
@@ -71,9 +77,10 @@ const char *fold_flags(const struct queue_action *line, const char *key, struct 
 /* fold_names.c: what mailboxes are called when the renames that wait are done. */
 void fold_names_load(struct sync *s);
 uint32_t fold_names_last(const struct sync *s); /* the highest id that is known */
-void fold_names_add(struct sync *s, const struct box *box, const char *to, uint32_t last);
+void fold_names_add(struct sync *s, uint64_t action, const struct box *box, const char *to, uint32_t last);
 void fold_names_free(struct sync *s);
-struct box *fold_box_named(struct sync *s, const char *name); /* NULL */
+/* The one that has this name when the action's turn has come; NULL. */
+struct box *fold_box_named(struct sync *s, uint64_t action, const char *name);
 /* fold_append.c: NULL, or why not; that may stand in *err. */
 const char *fold_append(struct sync *s, const struct queue_action *line, struct store_action *a,
 	struct err *err);

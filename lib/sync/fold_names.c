@@ -8,6 +8,7 @@
 
 struct rename {
 	struct rename *next;
+	uint64_t action;
 	char *from, *to;
 	char delimiter;
 	uint32_t last; /* mailbox id */
@@ -25,11 +26,12 @@ static char *renamed(const struct rename *r, const char *name)
 	return mem_printf("%s%s", r->to, name + len);
 }
 
-static char *name_then(struct sync *s, const struct box *box)
+/* When that action's turn has come. */
+static char *name_then(struct sync *s, const struct box *box, uint64_t action)
 {
 	char *name = mem_copy(box->rec.name);
 
-	for (const struct rename *r = s->renames; r; r = r->next) {
+	for (const struct rename *r = s->renames; r && r->action < action; r = r->next) {
 		char *other = box->rec.id <= r->last ? renamed(r, name) : NULL;
 		if (!other)
 			continue;
@@ -48,16 +50,18 @@ uint32_t fold_names_last(const struct sync *s)
 	return last;
 }
 
-void fold_names_add(struct sync *s, const struct box *box, const char *to, uint32_t last)
+void fold_names_add(struct sync *s, uint64_t action, const struct box *box, const char *to, uint32_t last)
 {
 	struct rename *r = mem_new(sizeof *r), **end = &s->renames;
 
-	r->from = name_then(s, box);
+	r->action = action;
+	r->from = name_then(s, box, action);
 	r->to = mem_copy(to);
 	r->delimiter = box->rec.delimiter;
 	r->last = last;
-	while (*end)
+	while (*end && (*end)->action < action)
 		end = &(*end)->next;
+	r->next = *end;
 	*end = r;
 }
 
@@ -70,7 +74,7 @@ void fold_names_load(struct sync *s)
 	for (uint64_t at = 0; store_action_next(s->store, at, &a); at = a.number) {
 		struct box *box = a.verb == QUEUE_RENAME ? box_by_id(s, a.mailbox) : NULL;
 		if (box && a.text && (a.state == STORE_ACTION_WAITING || a.state == STORE_ACTION_INTENT))
-			fold_names_add(s, box, a.text, a.uidnext);
+			fold_names_add(s, a.number, box, a.text, a.uidnext);
 	}
 	store_action_release(&a);
 }
@@ -86,7 +90,7 @@ void fold_names_free(struct sync *s)
 	}
 }
 
-struct box *fold_box_named(struct sync *s, const char *name)
+struct box *fold_box_named(struct sync *s, uint64_t action, const char *name)
 {
 	for (struct box *box = s->boxes; box; box = box->next) {
 		char *then;
@@ -94,7 +98,7 @@ struct box *fold_box_named(struct sync *s, const char *name)
 		if (!s->renames) {
 			is = strcmp(box->rec.name, name) == 0;
 		} else {
-			then = name_then(s, box);
+			then = name_then(s, box, action);
 			is = strcmp(then, name) == 0;
 			free(then);
 		}

@@ -25,9 +25,9 @@ void fold_refuse(struct sync *s, uint64_t number, uint32_t verb, enum store_acti
 }
 
 /* Where mail goes to. One that nobody knows is made, or not, as on-missing-mailbox says. */
-static struct box *target(struct sync *s, const char *name)
+static struct box *target(struct sync *s, uint64_t action, const char *name)
 {
-	struct box *box = name && *name ? fold_box_named(s, name) : NULL;
+	struct box *box = name && *name ? fold_box_named(s, action, name) : NULL;
 
 	return box || !name || !*name ? box : box_here(s, name);
 }
@@ -188,7 +188,7 @@ static const char *delete_by_policy(struct sync *s, struct store_action *a)
 	if (account->on_deleted == CONF_DELETED_EXPUNGE)
 		return NULL;
 	to = account->deleted_to[0] == '\\' ? box_with_role(s, account->deleted_to)
-					    : target(s, account->deleted_to);
+					    : target(s, a->number, account->deleted_to);
 	if (!to)
 		return "no mailbox has the task that on-deleted names";
 	if (to->rec.id == a->mailbox)
@@ -244,7 +244,7 @@ static const char *take_flag(struct sync *s, const struct queue_action *line, st
 static const char *take_copy(struct sync *s, const struct queue_action *line, struct store_action *a,
 	const struct box *box)
 {
-	struct box *to = target(s, queue_action_get(line, "to"));
+	struct box *to = target(s, line->number, queue_action_get(line, "to"));
 
 	if (!to)
 		return "the mailbox to copy to is not named (\"to=\")";
@@ -282,7 +282,7 @@ static const char *take_rename(struct sync *s, const struct queue_action *line, 
 	const struct box *box)
 {
 	const char *to = queue_action_get(line, "to");
-	struct box *taken = to && *to ? fold_box_named(s, to) : NULL;
+	struct box *taken = to && *to ? fold_box_named(s, line->number, to) : NULL;
 
 	if (!to || !*to)
 		return "the new name is missing (\"to=\")";
@@ -291,7 +291,7 @@ static const char *take_rename(struct sync *s, const struct queue_action *line, 
 	if (taken && taken != box && !(taken->rec.state & STORE_MAILBOX_HERE))
 		return "there is a mailbox of that name";
 	a->uidnext = fold_names_last(s);
-	fold_names_add(s, box, to, a->uidnext);
+	fold_names_add(s, line->number, box, to, a->uidnext);
 	a->text = mem_copy(to);
 	store_action_put(s->store, a);
 	return NULL;
@@ -334,7 +334,8 @@ static const char *take(struct sync *s, const struct queue_action *line, struct 
 {
 	bool makes = line->verb == QUEUE_CREATE || line->verb == QUEUE_APPEND ||
 		     line->verb == QUEUE_SUBSCRIBE;
-	struct box *box = makes ? target(s, line->mailbox) : fold_box_named(s, line->mailbox);
+	struct box *box = makes ? target(s, line->number, line->mailbox) :
+				  fold_box_named(s, line->number, line->mailbox);
 
 	if (!box)
 		return "there is no such mailbox";

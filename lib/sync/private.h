@@ -197,6 +197,7 @@ struct sync {
 	double started, told;
 
 	struct rename *renames; /* fold_names.c */
+	bool folding_again; /* what fails meanwhile is read again, and told only then */
 	struct push *push;
 	struct throttle throttle;
 	struct link links[LINKS];

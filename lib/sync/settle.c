@@ -35,6 +35,8 @@ static void tell(struct sync *s, const struct store_action *a, enum sync_outcome
 		a->reason };
 	const char *word = outcome == SYNC_ACTION_FAILED ? "failed" : "may have been done or not";
 
+	if (s->folding_again)
+		return;
 	if (outcome == SYNC_ACTION_LOCAL)
 		account_note(s, SYNC_WARNING, told.mailbox, "action %llu (%s) stays here: %s",
 			(unsigned long long)a->number, told.verb, a->reason);
@@ -179,7 +181,7 @@ void settle_fail_part(struct sync *s, uint64_t action, uint64_t message, uint64_
 	show_number(s, message);
 }
 
-/* Later actions of a mailbox that was not made. */
+/* Later actions of a mailbox that was not made, up to one that makes it again. */
 static void fail_mailbox(struct sync *s, uint32_t mailbox, uint64_t action, const char *what)
 {
 	struct store_action a;
@@ -188,6 +190,8 @@ static void fail_mailbox(struct sync *s, uint32_t mailbox, uint64_t action, cons
 	store_action_init(&a);
 	while (store_action_next(s->store, at, &a)) {
 		at = a.number;
+		if (a.verb == QUEUE_CREATE && a.mailbox == mailbox && a.state == STORE_ACTION_WAITING)
+			break;
 		if (a.state == STORE_ACTION_WAITING && (a.mailbox == mailbox || a.to == mailbox))
 			settle_fail(s, at, action, "action %llu, which it needs, %s",
 				(unsigned long long)action, what);

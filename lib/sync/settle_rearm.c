@@ -45,7 +45,7 @@ static void rearm_one(struct sync *s, struct store_action *a, struct numbers *me
 	}
 }
 
-static bool lacks_a_message(struct sync *s, uint64_t action)
+bool settle_lacks_message(struct sync *s, uint64_t action)
 {
 	struct store_message m;
 	struct store_part p = { 0 };
@@ -72,7 +72,7 @@ static uint64_t first_needed(struct sync *s, uint64_t action)
 			break;
 		needed = a.blocked_by;
 	}
-	if (needed != first && (!store_action_get(s->store, needed, &a) || lacks_a_message(s, first)))
+	if (needed != first && (!store_action_get(s->store, needed, &a) || settle_lacks_message(s, first)))
 		first = 0;
 	store_action_release(&a);
 	return first;

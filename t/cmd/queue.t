@@ -210,8 +210,13 @@ for words, why in ((("add",), r"queue add needs more: mailtide queue add ACCOUNT
 	(("wrok",), r'the configuration has no account "wrok"; did you mean "work"\?'),
 	(("drop", "work", "x"), r'work: "x" is no number of an action; .*'),
 	(("drop", "work", "7"), r"work: there is no action 7 in the queue, or it is done"),
-	(("retry", "work", "7"), r"work: there is no action 7 in the queue, or it is done")):
-	run = account.run("queue", *words)
+	(("retry", "work", "7"), r"work: there is no action 7 in the queue, or it is done"),
+	(("add", "work", "-", "--force"), r"work: --force is for delete only; .*"),
+	(("--force", "add", "work"), r"work: --force is for delete only; .*"),
+	*[(words, r'--force is for "queue add ACCOUNT delete" and "queue drop" only') for words in
+		(("retry", "work", "--force"), ("--force", "retry", "work", "7"), ("edit", "--force", "work"), ("--force",),
+		("work", "--force"))]):
+	run = account.run("queue", *words, input="delete Archive\n")
 	is_((run.returncode, run.stdout), (64, ""), "refused: %s: status" % " ".join(words))
 	like(run.stderr, "^mailtide: %s\n$" % why, "refused: %s" % " ".join(words))
 ok(not os.path.exists(ACTIONS), "nothing was accepted so far")
@@ -366,6 +371,9 @@ like(run.stdout, r"(?m)^home: actions: 2 waiting, 1 failed, 1 held, 1 unknown$",
 like(run.stdout, r"(?m)^home: action 1 failed, create box0: the server says: no%1B\[7m$", "status tells why")
 like(run.stdout, r'(?m)^home: "mailtide queue retry home" tries them again, .*$', "and what can be done")
 run = json.loads(other.run("--json", "status").stdout)
+KEYS = "number", "state", "blocked_by", "reason"
+is_([[stuck[k] for k in KEYS] for stuck in run["stuck"]],
+	[[o[k] for k in KEYS] for o in objects if o["state"] in ("failed", "unknown", "held")], "status as JSON: the same of each")
 is_(run["actions"], {"waiting": 1, "sending": 1, "failed": 1, "held": 1, "unknown": 1, "local": 0, "new": 0},
 	"status as JSON")
 says(64, "mailtide: home: action 3 has not failed, it is being sent\n", "retry", "home", "1", "3")
@@ -390,6 +398,16 @@ run = queue("add", "home", "subscribe", "INBOX")
 is_((run.returncode, run.stdout), (0, "80\n"), "an action behind them")
 rows = home()
 like(rows["77"][0] + rows["77"][-1], r"^heldfield 4 \(mailbox\) is missing$", "one that cannot be read is held")
+whole = read(HOME)
+with open(HOME, "wb") as f:
+	f.write(whole.replace(b"\t-\tflag\n", b"\t-\n").replace(b"create\tbox4\t", b"create"))
+objects = [json.loads(line) for line in other.run("--json", "queue").stdout.splitlines()]
+run = json.loads(other.run("--json", "status").stdout)
+is_([[stuck[k] for k in KEYS] for stuck in run["stuck"]],
+	[[o[k] for k in KEYS] for o in objects if o["state"] in ("failed", "unknown", "held")], "with another mistake: the same of each")
+is_([o["state"] for o in objects if o["number"] == 5], ["waiting"], "a line that is taken up is not read again")
+with open(HOME, "wb") as f:
+	f.write(whole)
 is_((rows["79"][0], rows["79"][1]), ("held", "send"), "one of a later version, too")
 is_(rows["78"][:3], ["waiting", "create", "by script"], "the script's has its number")
 says(0, "", "drop", "home", "77", "79")
@@ -409,7 +427,7 @@ def edit(script, **options):
 
 def kept(run):
 	"""The text that a mistake leaves. -> its path"""
-	found = re.search(r'nothing is changed; the text is in "(.*)"\n', run.stderr)
+	found = re.search(r'nothing is changed; the text is in "([^"]*)": ', run.stderr)
 	return found[1] if found else "/dev/null"
 
 
@@ -487,6 +505,11 @@ with open(account.state + "/lock", "a") as lock:
 	run = account.run("fetch", "work", "INBOX:7", timeout=60)
 	is_((run.returncode, run.stdout), (0, ""), "fetch, too")
 	like(run.stderr, "^mailtide: work: another mailtide works on this account; it will bring them\n$", "and says so")
+	run = account.run("-v", "fetch", "work", "INBOX:8", timeout=60)
+	like(run.stderr, "^mailtide: work: another mailtide works on this account; it will bring them\n$", "with -v: once")
+	run = account.run("--json", "fetch", "work", "INBOX:9", timeout=60)
+	is_([json.loads(line)["text"] for line in run.stdout.splitlines()],
+		["another mailtide works on this account; it will bring them"], "as JSON: once")
 
 	# Nothing but the append: one fdatasync for all of them.
 	before, count = len(lines()), WORK + "/fsyncs"

@@ -161,4 +161,16 @@ else
 fi
 ok 'the completion for bash is bash' bash -n "$top/conf/completion/mailtide.bash"
 
+completes()
+{
+	# shellcheck disable=SC2016
+	bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _mailtide; echo "${COMPREPLY[*]}"' \
+		bash "$top/conf/completion/mailtide.bash" "$mailtide" "$@"
+}
+is "$(completes queue drop work --f)" --force 'completion: queue drop has --force'
+is "$(completes queue add work delete Old --f)" --force 'completion: so has delete'
+is "$(completes queue retry work --f)" '' 'completion: retry has not'
+is "$(completes queue add work create --f)" '' 'completion: nor has create'
+is "$(completes fetch work --f)" --flagged 'completion: other commands have their own'
+
 done_testing

@@ -280,6 +280,50 @@ for then, shown in (["move", "INBOX", "1", "A"], ["FS"]), (["expunge", "INBOX", 
 	is_([m.flags for m in server_messages(k.c, "A").values()], [{"\\Flagged", "\\Seen"}][:len(shown)],
 		"edited before a %s: it is done in that order" % then[0])
 
+# What needs an edited action and is left as it was is done where it still fits; what was dropped is not in the way.
+
+for name, lines, script, wanted in (
+	("renamed otherwise", ["rename A C", "move INBOX 1 C"], "-e '/rename/s/to=C/to=D/' -e '/move/s/to=C/to=D/'",
+		{"B": 0, "D": 1, "INBOX": 1}),
+	("renamed otherwise, one line left", ["rename A C", "copy INBOX 2 B", "move INBOX 1 C"],
+		"-e '/rename/s/\\t[^\\t]*Z/\\t-/'", {"B": 1, "C": 1, "INBOX": 1}),
+	("before a renaming", ["copy INBOX 1 A", "rename A C"], "'/copy/s/to=A/to=B/'", {"B": 1, "C": 0, "INBOX": 2}),
+	("before a renaming, to the same", ["copy INBOX 1 A", "rename A C"], "'/copy/s/\\t[^\\t]*Z/\\t-/'",
+		{"B": 0, "C": 1, "INBOX": 2}),
+	("a renaming dropped", ["rename A C", "copy INBOX 1 B"], "-e '/rename/d' -e '/copy/s/to=B/to=A/'",
+		{"A": 1, "B": 0, "INBOX": 2}),
+	("no deletion any more", ["delete A", "copy INBOX 1 B"], "-e '/delete/d' -e '/copy/s/to=B/to=A/'",
+		{"A": 1, "B": 0, "INBOX": 2}),
+	("created, one line left", ["create X", "move INBOX 1 X"], "'/create/s/\\t[^\\t]*Z/\\t-/'",
+		{"A": 0, "B": 0, "X": 1, "INBOX": 1}),
+	("created twice", ["create X", "create X", "move INBOX 1 X"], "1,/create/{/create/d}",
+		{"A": 0, "B": 0, "X": 1, "INBOX": 1}),
+	("moved, one line left", ["move INBOX 1 A", "move A m1 B"], "'/INBOX/s/\\t[^\\t]*Z/\\t-/'",
+		{"A": 0, "B": 1, "INBOX": 1})):
+	k = Case(2)
+	for line in lines:
+		k.add(*line.split())
+	run = edit(k, script)
+	is_((run.returncode, run.stderr), (0, ""), "edited: %s" % name)
+	k.account.syncs("edited: %s: sync" % name)
+	is_({box: len(mails) for box, mails in server_state(k.c).items() if len(box) == 1 or mails}, wanted, "edited: %s: what it did" % name)
+	is_(k.lines(), "", "edited: %s: all of it" % name)
+	same(k.account, k.c, "edited: %s: both sides are equal" % name)
+k = Case()
+k.add("move", "INBOX", "1", "A")
+k.add("flag", "A", "m1", "+\\Seen")
+run = edit(k, "'/move/s/to=A/to=B/'")
+like(run.stderr, r"action 2 is refused: a message of it is not in that mailbox", "edited: what does not fit any more is told")
+k.account.syncs("edited: a move elsewhere")
+is_([m.flags for m in server_messages(k.c, "B").values()], [frozenset()], "edited: and is not done elsewhere")
+k = Case()
+k.add("create", "X")
+k.add("move", "INBOX", "1", "X")
+run = edit(k, "'/create/s/X/Y/'")
+like(run.stderr, r"action 2 \(move\) failed: action 1, which it needs, was dropped", "edited: a mailbox that is not made is told")
+k.account.syncs("edited: another mailbox")
+is_(sorted(box for box in server_mailboxes(k.c) if len(box) == 1), ["A", "B", "Y"], "edited: and is not made")
+
 # check knows where a pending move shows a file.
 
 k = Case(2)

@@ -129,32 +129,63 @@ static void test_readers(void)
 	queue_close(reader);
 }
 
-static void test_replace(void)
+static void test_change(void)
 {
-	struct queue_action a;
+	struct queue_action a[3], added[2];
 
 	put_file(HEADER "# x\n" LINE("1", "a") LINE("2", "b") "3\tbad\n" "2\ttwice\n");
 	struct queue *q = open_queue();
-	queue_action_init(&a, QUEUE_RENAME, "new");
-	queue_action_set(&a, "to", "x\ty");
-	a.number = 2;
-	ok(queue_replace(q, &a, &err) == 0, "one in place of another");
+	for (int i = 0; i < 3; i++) {
+		queue_action_init(&a[i], QUEUE_RENAME, i == 0 ? "new" : "newer");
+		queue_action_set(&a[i], "to", "x\ty");
+		a[i].number = (uint64_t)i + 2;
+	}
+	for (int i = 0; i < 2; i++) {
+		queue_action_init(&added[i], QUEUE_CREATE, i == 0 ? "c" : "d");
+		added[i].time = 1795359900;
+	}
+	is_int(queue_change(q, a, 1, NULL, 0, &err), 0, "one in place of another");
 	is_file("mailtide-actions 1 s1 4\n# x\n" LINE("1", "a")
 		"2\t-\trename\tnew\t\tto=x%09y\n3\tbad\n2\ttwice\n", "with its number, once");
-	a.number = 3;
-	ok(queue_replace(q, &a, &err) == 0, "what could not be read");
-	is_str(read_from(q, 0), "1a 2new 3new !2", "can be read now");
-	a.number = 4;
-	ok(queue_replace(q, &a, &err) < 0, "one that is not there");
+	is_int(queue_change(q, &a[1], 1, NULL, 0, &err), 0, "what could not be read");
+	is_str(read_from(q, 0), "1a 2new 3newer !2", "can be read now");
+	is_int(queue_change(q, &a[2], 1, added, 2, &err), -1, "one that is not there");
 	is_str(err.text, "action 4 is not there any more", "says so");
-	queue_action_set(&a, "=", "x");
-	a.number = 1;
+	is_int(added[0].number, 0, "and no line has got a number");
+
+	put_file(HEADER LINE("1", "a") LINE("2", "b") LINE("3", "c"));
+	is_int(queue_change(q, a, 3, added, 2, &err), -1, "two that are there, and one that is not");
+	is_file(HEADER LINE("1", "a") LINE("2", "b") LINE("3", "c"), "change nothing");
+	is_int(queue_change(q, a, 2, added, 2, &err), 0, "two that are there, and two new ones");
+	is_file("mailtide-actions 1 s1 6\n" LINE("1", "a") "2\t-\trename\tnew\t\tto=x%09y\n"
+		"3\t-\trename\tnewer\t\tto=x%09y\n" "4\t2026-11-22T15:05:00Z\tcreate\tc\t\n"
+		"5\t2026-11-22T15:05:00Z\tcreate\td\t\n", "in one step");
+	is_int(added[1].number, 5, "the numbers are filled in");
+	is_int(append_one(q, "e"), 6, "then an append");
+	is_int(queue_change(q, NULL, 0, added, 1, &err), 0, "none in place of another");
+	is_int(added[0].number, 7, "is an append");
+
+	queue_action_set(&a[0], "=", "x");
 	struct slice before = file_text();
 	char *text = mem_copy_slice(before);
-	ok(queue_replace(q, &a, &err) < 0, "nothing that nobody could read");
+	is_int(queue_change(q, a, 2, added, 1, &err), -1, "nothing that nobody could read");
 	is_file(text, "is written");
+	queue_action_set(&added[0], "=", "x");
+	is_int(queue_change(q, &a[1], 1, added, 1, &err), -1, "nor added");
+	is_file(text, "to the file");
+	char *neighbour = mem_printf("%s.new", actions_path);
+	mkdir(neighbour, 0700);
+	is_int(queue_change(q, &a[1], 1, NULL, 0, &err), -1, "no room for the new file");
+	is_file(text, "the old one stays");
+	rmdir(neighbour);
+	free(neighbour);
+	unlink(actions_path);
+	is_int(queue_change(q, &a[1], 1, NULL, 0, &err), -1, "no file at all");
 	free(text);
-	queue_action_release(&a);
+	for (int i = 0; i < 3; i++)
+		queue_action_release(&a[i]);
+	for (int i = 0; i < 2; i++)
+		queue_action_release(&added[i]);
 	queue_close(q);
 }
 
@@ -208,7 +239,7 @@ int main(void)
 	test_compactions();
 	test_nul();
 	test_readers();
-	test_replace();
+	test_change();
 	test_million();
 	remove_state();
 	return done_testing();

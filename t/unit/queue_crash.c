@@ -21,6 +21,16 @@ static int do_compact(struct queue *q)
 	return queue_compact(q, keep_not_two, NULL, &err) < 0;
 }
 
+static int do_change(struct queue *q)
+{
+	struct queue_action changed, added;
+
+	queue_action_init(&changed, QUEUE_CREATE, "B");
+	changed.number = 2;
+	queue_action_init(&added, QUEUE_CREATE, "c");
+	return queue_change(q, &changed, 1, &added, 1, &err) != 0;
+}
+
 static int do_number(struct queue *q)
 {
 	add_to_file(LINE("-", "x"));
@@ -51,6 +61,8 @@ static const struct {
 	{ "an append", "queue.durable", do_append, NULL, "1a 2b 3x", "1a 2b 3x" },
 	{ "a compaction", "queue.rewritten", do_compact, NULL, "1a 2b", "1a 2b" },
 	{ "a compaction", "queue.replaced", do_compact, NULL, "1a", "1a" },
+	{ "a change", "queue.rewritten", do_change, NULL, "1a 2b", "1a 2b" },
+	{ "a change", "queue.replaced", do_change, NULL, "1a 2B 3c", "1a 2B 3c" },
 	{ "giving numbers", "queue.rewritten", do_number, NULL, "1a 2b 3x", "1a 2b 3x" },
 	{ "giving numbers", "queue.replaced", do_number, NULL, "1a 2b 3x", "1a 2b 3x" },
 	{ "a body", "queue.body-written", do_body, NULL, "1a 2b", "1a 2b" },
