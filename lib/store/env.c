@@ -23,27 +23,22 @@
 #define LOCK_FILE_SIZE 16384
 #define PROBE_SIZE (1 << 20)
 
-/* LMDB says EIO where a write came back short, as it does on a full disk: one more write tells. */
-static int why_short(const char *path)
+/* LMDB says EIO where a write came back short, as it does on a full disk, and in a new file ENOSPC: one
+ * more write tells. */
+static int why_short(const char *path, int said)
 {
 	int fd = open(path, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return EIO;
-	int code = posix_fallocate(fd, 0, PROBE_SIZE);
-	close(fd);
-	return code == ENOSPC || code == EDQUOT ? code : EIO;
+	int code = fd < 0 ? errno : posix_fallocate(fd, 0, PROBE_SIZE);
+	if (fd >= 0)
+		close(fd);
+	return code == ENOSPC || code == EDQUOT ? code : said;
 }
 
 int store_error(const struct store *s, int code, const char *what, struct err *err)
 {
-	if (code == EIO)
-		code = why_short(s->path);
+	if (code == EIO || code == ENOSPC)
+		code = why_short(s->path, code);
 	switch (code) {
-	case ENOSPC:
-		return err_set(err, ERR_LATER, ERR_ACCOUNT, "the disk is full (\"%s\")", s->path);
-	case EDQUOT:
-		return err_set(err, ERR_LATER, ERR_ACCOUNT, "the disk quota is used up (\"%s\")",
-			s->path);
 	case MDB_MAP_FULL:
 	case MDB_READERS_FULL:
 		return err_set(err, ERR_RETRY, ERR_ACCOUNT, "cannot %s in the store \"%s\": %s", what,

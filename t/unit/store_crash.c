@@ -358,7 +358,7 @@ static int on_full_disk(void)
 	uint32_t uid = 1, box = make_mailbox(s);
 	if (fill(s, box, &uid) < 0 || err.cls != ERR_LATER || uid == 1)
 		return 1;
-	if (strncmp(err.text, "the disk is full (\"/tmp/", 24) != 0)
+	if (strstr(err.text, " in the store \"/tmp/") == NULL || strstr(err.text, "\": the disk is full: ") == NULL)
 		return 2;
 	if (count_whole(s, box) != (int)uid - 1)
 		return 3;
