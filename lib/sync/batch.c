@@ -79,7 +79,8 @@ static void apply_pulls(struct sync *s)
 	unsigned limit = BATCH_MESSAGES;
 
 	while ((p = *at)) {
-		if (pull_apply(p, limit)) {
+		/* One that has no record, since its folder could not be made, ends with the run. */
+		if (pull_is_homeless(p) || pull_apply(p, limit)) {
 			at = pull_link(p); /* the rest in the next transaction */
 			continue;
 		}

@@ -435,6 +435,8 @@ void pull_start(struct box *box, struct link *link);
 void pull_step(struct pull *p);
 /* Is there nothing more to ask, so that it can be finished? */
 bool pull_wants_apply(const struct pull *p);
+/* Is its mailbox none of the store yet? */
+bool pull_is_homeless(const struct pull *p);
 /* In a transaction: writes what the inbox holds, at most about `limit` messages. True where more is
  * left. */
 bool pull_apply(struct pull *p, unsigned limit);
