@@ -82,6 +82,19 @@ static enum err_class class_of_errno(int errno_value, enum err_class otherwise)
 	}
 }
 
+/* What helps against these is always the same, and who reads cron's mail should not have to look it up. */
+static const char *reason_of(int errno_value, char *text, size_t size)
+{
+	switch (errno_value) {
+	case ENOSPC:
+		return "the disk is full: make room";
+	case EDQUOT:
+		return "the disk quota is used up: make room";
+	default:
+		return strerror_r(errno_value, text, size);
+	}
+}
+
 int err_errno(struct err *err, enum err_class cls, enum err_scope scope, int errno_value,
 	const char *fmt, ...)
 {
@@ -94,7 +107,7 @@ int err_errno(struct err *err, enum err_class cls, enum err_scope scope, int err
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
 	return err_set(err, class_of_errno(errno_value, cls), scope, "%s: %s", text,
-		strerror_r(errno_value, reason, sizeof reason));
+		reason_of(errno_value, reason, sizeof reason));
 }
 
 int err_prefix(struct err *err, const char *fmt, ...)

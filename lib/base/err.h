@@ -24,8 +24,8 @@ struct err {
  * is too long is cut: parts of it come from servers. */
 int err_set(struct err *err, enum err_class cls, enum err_scope scope, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* The same, ": " and strerror(errno_value) added; ENOSPC, EDQUOT are ERR_LATER, EACCES, EPERM and
- * EROFS are ERR_USER, whatever class was given. */
+/* The same, ": " and strerror(errno_value) added; ENOSPC, EDQUOT are ERR_LATER and say what to do, EACCES,
+ * EPERM and EROFS are ERR_USER, whatever class was given. */
 int err_errno(struct err *err, enum err_class cls, enum err_scope scope, int errno_value,
 	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /* Puts "prefix: " before the text. Returns -1. */

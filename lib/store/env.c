@@ -23,27 +23,22 @@
 #define LOCK_FILE_SIZE 16384
 #define PROBE_SIZE (1 << 20)
 
-/* LMDB says EIO where a write came back short, as it does on a full disk: one more write tells. */
-static int why_short(const char *path)
+/* LMDB says EIO where a write came back short, as it does on a full disk, and in a new file ENOSPC: one
+ * more write tells. */
+static int why_short(const char *path, int said)
 {
 	int fd = open(path, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return EIO;
-	int code = posix_fallocate(fd, 0, PROBE_SIZE);
-	close(fd);
-	return code == ENOSPC || code == EDQUOT ? code : EIO;
+	int code = fd < 0 ? errno : posix_fallocate(fd, 0, PROBE_SIZE);
+	if (fd >= 0)
+		close(fd);
+	return code == ENOSPC || code == EDQUOT ? code : said;
 }
 
 int store_error(const struct store *s, int code, const char *what, struct err *err)
 {
-	if (code == EIO)
-		code = why_short(s->path);
+	if (code == EIO || code == ENOSPC)
+		code = why_short(s->path, code);
 	switch (code) {
-	case ENOSPC:
-		return err_set(err, ERR_LATER, ERR_ACCOUNT, "the disk is full (\"%s\")", s->path);
-	case EDQUOT:
-		return err_set(err, ERR_LATER, ERR_ACCOUNT, "the disk quota is used up (\"%s\")",
-			s->path);
 	case MDB_MAP_FULL:
 	case MDB_READERS_FULL:
 		return err_set(err, ERR_RETRY, ERR_ACCOUNT, "cannot %s in the store \"%s\": %s", what,
@@ -116,12 +111,30 @@ static int reserve_lock_file(struct store *s, struct err *err)
 	return code != 0 ? store_error(s, code, "make the lock", err) : 0;
 }
 
+/* The first thing that LMDB writes are two pages that say what it is. Where the disk had room for one
+ * only, it would take the file for somebody else's, for ever. */
+static bool is_half_made(const char *data)
+{
+	static const uint32_t magic = 0xBEEFC0DE; /* of LMDB */
+	struct { uint8_t page_header[16]; uint32_t magic; } head;
+	struct stat st;
+	int fd = open(data, O_RDONLY | O_CLOEXEC);
+	bool half = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+		st.st_size < 2 * sysconf(_SC_PAGESIZE) &&
+		pread(fd, &head, sizeof head, 0) == (ssize_t)sizeof head && head.magic == magic;
+	if (fd >= 0)
+		close(fd);
+	return half;
+}
+
 /* Sees that the folder is there, or what it should be. */
 static int find_or_make(struct store *s, bool create, bool *missing, struct err *err)
 {
 	struct stat st;
 	char *data = file_join(s->path, "data.mdb");
 	int code = stat(data, &st) < 0 ? errno : 0;
+	if (code == 0 && is_half_made(data))
+		code = create && unlink(data) < 0 ? errno : ENOENT;
 	free(data);
 	if (code == ENOENT && create)
 		return file_mkdirs(s->path, 0700, err);
@@ -274,6 +287,25 @@ static int make_schema(struct store *s, const char *state, struct err *err)
 		return -1;
 	point("store.created");
 	return 0;
+}
+
+void store_env_revive(struct store *s)
+{
+	MDB_envinfo info;
+	struct err err;
+	bool empty;
+	int code = mdb_txn_renew(s->read);
+	if (code == 0)
+		mdb_txn_reset(s->read);
+	if (code != MDB_PANIC)
+		return;
+	mdb_env_info(s->env, &info);
+	mdb_txn_abort(s->read);
+	s->read = NULL;
+	mdb_env_close(s->env);
+	s->env = NULL;
+	if (env_open(s, info.me_mapsize, &err) < 0 || open_reader(s, &empty, &err) < 0)
+		err_broken(err.text, __FILE__, __LINE__); /* as in store_read_begin */
 }
 
 static int open_all(struct store *s, const char *state, bool create, size_t map_start,

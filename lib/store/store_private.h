@@ -98,6 +98,9 @@ struct store *store_open_sized(const char *state, bool create, bool read_only, s
 void store_map_grow(struct store *s);
 /* Takes over the size that another process gave the map. */
 void store_map_follow(struct store *s);
+/* After a commit that failed. Where LMDB could not write a meta page it gives up the whole environment, reads and all;
+ * what is on the disk is as it was before the transaction, and is opened anew. */
+void store_env_revive(struct store *s);
 /* Says in *err what LMDB's (or errno's) code means. Returns -1. */
 int store_error(const struct store *s, int code, const char *what, struct err *err);
 

@@ -128,6 +128,7 @@ int store_commit_now(struct store *s, struct err *err)
 	if (code != 0) {
 		s->map_full = code == MDB_MAP_FULL;
 		forget(s);
+		store_env_revive(s);
 		return store_error(s, code, "commit", err);
 	}
 	s->write = NULL;

@@ -79,7 +79,8 @@ static void apply_pulls(struct sync *s)
 	unsigned limit = BATCH_MESSAGES;
 
 	while ((p = *at)) {
-		if (pull_apply(p, limit)) {
+		/* One that has no record, since its folder could not be made, ends with the run. */
+		if (pull_is_homeless(p) || pull_apply(p, limit)) {
 			at = pull_link(p); /* the rest in the next transaction */
 			continue;
 		}
@@ -284,21 +285,29 @@ bool batch_begin(struct sync *s)
 		account_fail(s, &err);
 		return false;
 	}
+	s->unshown = false;
 	note_run(s);
 	return true;
 }
 
-bool batch_end_whole(struct sync *s)
+/* The records in memory are of a transaction that came to nothing. */
+static bool drop(struct sync *s)
 {
-	if (!s->failed)
-		return batch_end(s);
+	s->store_failed = true;
 	store_abort(s->store);
 	free_projections(s);
 	return false;
 }
 
+bool batch_end_whole(struct sync *s)
+{
+	return s->failed ? drop(s) : batch_end(s);
+}
+
 bool batch_end(struct sync *s)
 {
+	if (s->unshown)
+		return drop(s);
 	boxes_put(s);
 	facts_put(s);
 	batch_strike(s);

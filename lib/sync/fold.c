@@ -261,13 +261,15 @@ void fold_if_due(struct sync *s)
 struct told {
 	void (*note)(void *arg, enum sync_note kind, const char *mailbox, const char *text);
 	void *arg;
+	const struct sync *sync;
 };
 
 static void on_note(void *arg, enum sync_note kind, const char *mailbox, const char *text)
 {
 	struct told *t = arg;
 
-	if (t->note)
+	/* Why it comes to nothing is the answer, and told by the caller. */
+	if (t->note && !(t->sync->failed && strcmp(text, t->sync->failure.text) == 0))
 		t->note(t->arg, kind, mailbox, text);
 }
 
@@ -277,10 +279,12 @@ int sync_fold(const struct conf_account *account, const char *command,
 {
 	struct sync_options options = { .account = account, .command = command };
 	struct sync_events events = { .note = on_note };
-	struct told told = { note, arg };
+	struct told told = { note, arg, NULL };
 	struct sync *s = sync_new_local(&options, &events, &told);
-	int rc = open_local(s, err);
+	int rc;
 
+	told.sync = s;
+	rc = open_local(s, err);
 	if (rc == 0 && !fold(s)) {
 		*err = s->failure;
 		rc = -1;

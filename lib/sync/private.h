@@ -181,6 +181,7 @@ struct sync {
 	bool stopping, failed, breaking, told_done;
 	struct err failure;
 	bool store_failed; /* a commit failed: nothing more is written from memory */
+	bool unshown;      /* in this transaction a file that should be shown could not be written */
 	bool retrying;     /* a connection was lost: the timer says when to try again */
 	uint64_t expected; /* messages that LIST-STATUS told and we do not know */
 	bool pipeline_mailboxes;
@@ -458,6 +459,8 @@ void pull_start(struct box *box, struct link *link);
 void pull_step(struct pull *p);
 /* Is there nothing more to ask, so that it can be finished? */
 bool pull_wants_apply(const struct pull *p);
+/* Is its mailbox none of the store yet? */
+bool pull_is_homeless(const struct pull *p);
 /* In a transaction: writes what the inbox holds, at most about `limit` messages. True where more is
  * left. */
 bool pull_apply(struct pull *p, unsigned limit);
@@ -548,9 +551,10 @@ bool labels_share(struct box *box, unsigned *limit);
 /* A transaction of its own: what mailboxes are, facts and projections made are written with it, and the
  * projections put since are made after its commit. False: it failed, and the run with it. */
 bool batch_begin(struct sync *s);
+/* Nothing is written where a file that should be shown could not be (a full disk): nobody would look for it again. What
+ * was agreed with the server is found out anew. */
 bool batch_end(struct sync *s);
-/* The same, but nothing is written where the run has failed within it: a file that should be shown could not be
- * written (a full disk), and nobody would look for it again. What was agreed with the server is found out anew. */
+/* The same where the run has failed within it in any way. */
 bool batch_end_whole(struct sync *s);
 bool batch_is_due(const struct sync *s);
 void batch_commit(struct sync *s);

@@ -205,6 +205,11 @@ static bool apply_reset(struct pull *p, unsigned limit)
 	return false;
 }
 
+bool pull_is_homeless(const struct pull *p)
+{
+	return p->visit.box->rec.id == 0;
+}
+
 bool pull_apply(struct pull *p, unsigned limit)
 {
 	struct sync *s = pull_sync(p);

@@ -269,6 +269,10 @@ static void recv_done(struct push *p)
 		renames_expect(p->box, p->first.text);
 		p->relist = true;
 	}
+	/* The local side did not follow (a full disk): it is not done yet, and the next run finds out that the server
+	 * has done its part. */
+	if (p->sync->failed)
+		the_work(p)->outcome = WORK_OPEN;
 }
 
 static void recv_begin(struct push *p)

@@ -105,8 +105,14 @@ static int remove_some(struct box *box, struct err *err)
 		limit--;
 	}
 	store_message_release(&m);
-	if (project_commit(s->store, err) < 0)
+	if (s->failed) { /* the file of a message that stays could not be written */
+		store_abort(s->store);
+		*err = s->failure;
+	}
+	if (s->failed || project_commit(s->store, err) < 0) {
+		s->store_failed = true;
 		return -1;
+	}
 	point("sync.mailbox-emptied");
 	return project_finish(s->store, s->maildir, err) < 0 ? -1 : limit == 0;
 }

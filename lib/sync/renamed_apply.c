@@ -155,8 +155,10 @@ static int make_durable(struct sync *s, struct change *changes, size_t n, struct
 		store_mailbox_put(s->store, &changes[i].slot->rec);
 	moves_note(s->store, &list);
 	buf_release(&list);
-	if (project_commit(s->store, err) < 0)
+	if (project_commit(s->store, err) < 0) {
+		s->store_failed = true;
 		return -1;
+	}
 	point("sync.rename-noted");
 	return moves_finish(s->store, s->maildir, err);
 }

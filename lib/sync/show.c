@@ -89,6 +89,7 @@ static void write_file(struct sync *s, struct store_message *m, const struct sho
 	struct err err = { 0 };
 
 	if (project_to_tmp(s->store, s->maildir, m, &st, &err) < 0) {
+		s->unshown = true;
 		account_fail(s, &err);
 		return;
 	}

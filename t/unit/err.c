@@ -65,8 +65,8 @@ static void test_errno(void)
 		enum err_class given, want;
 		const char *text;
 	} rows[] = {
-		{ ENOSPC, ERR_USER, ERR_LATER, "\"a\": No space left on device" },
-		{ EDQUOT, ERR_RETRY, ERR_LATER, "\"a\": Disk quota exceeded" },
+		{ ENOSPC, ERR_USER, ERR_LATER, "\"a\": the disk is full: make room" },
+		{ EDQUOT, ERR_RETRY, ERR_LATER, "\"a\": the disk quota is used up: make room" },
 		{ EACCES, ERR_RETRY, ERR_USER, "\"a\": Permission denied" },
 		{ EPERM, ERR_LATER, ERR_USER, "\"a\": Operation not permitted" },
 		{ EROFS, ERR_RETRY, ERR_USER, "\"a\": Read-only file system" },
