@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The disk is full, or breaks once, while something is written: the run ends by itself and says so, nothing is lost,
-and when there is room again the next runs finish it. SOAK=1 does so at each call that needs room; LIMIT=N at no more
-than N of each kind of disk. To see one again: SEED=4 WHAT='replay' CASE='grow ENOSPC - 17'."""
+and when there is room again the next runs finish it. SOAK=1 does so at each call that needs room, with
+another SEED each time; LIMIT=N at no more than N of each kind of disk. To see one again: SEED=4 WHAT='replay' CASE='grow ENOSPC - 17'."""
 import fcntl
 import os
 import sys
@@ -22,7 +22,7 @@ SPARED_BY_QUEUE = SPARED + r"|/store(/data\.mdb)?$"
 # What a good run may say
 NEWS = r": renamed here too|is gone from the server, and so is its folder|: action \d+ \(\w+\) failed: "
 LIMIT = int(os.environ.get("LIMIT") or (1000000 if SOAK else 0))
-seed = int(os.environ.get("SEED") or time.time())
+seed = int(os.environ.get("SEED") or (time.time() if SOAK else 1))
 random.seed(seed)
 diag("SEED=%d" % seed)
 server = replay_dovecot()
