@@ -193,6 +193,7 @@ static bool apply_reset(struct pull *p, unsigned limit)
 	if (reset_some(box, limit))
 		return true;
 	box->rec.uidvalidity = p->sel.uidvalidity;
+	pull_take_mailboxid(p); /* or the next opening would begin anew again */
 	box->rec.uidnext = box->rec.messages = box->rec.lastseen = 0;
 	box->rec.highestmodseq = 0;
 	box->rec.state &= ~(uint32_t)STORE_MAILBOX_WHOLE;

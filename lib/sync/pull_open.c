@@ -1,6 +1,7 @@
 /* Pull, the opening: SELECT or EXAMINE, and whether the mailbox is the one that the store knows (S2, S15, S16). */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sync/pull_private.h"
 
@@ -79,18 +80,37 @@ static void tell_passing(struct pull *p)
 		"the server has no lasting UIDs for it: its messages are recognized anew in each session");
 }
 
+static bool is_another(const struct pull *p)
+{
+	const char *id = p->visit.box->rec.mailboxid;
+
+	return p->mailboxid && id && strcmp(p->mailboxid, id) != 0;
+}
+
 /* Some servers renew a UIDVALIDITY now and then (Q40). Nor is one that is new each time news. */
 static void tell_reset(struct pull *p)
 {
 	struct box *box = p->visit.box;
+	const char *what = "the server went back behind what it told before (UIDVALIDITY %llu, still %llu): "
+			   "its messages are recognized anew";
 
-	account_note(pull_sync(p), p->passing ? SYNC_INFO : SYNC_WARNING, box->rec.name,
-		p->sel.uidvalidity != box->rec.uidvalidity
-			? "UIDVALIDITY changed from %llu to %llu: its messages are recognized anew"
-			: "the server went back behind what it told before (UIDVALIDITY %llu, still %llu): "
-			  "its messages are recognized anew",
+	if (p->sel.uidvalidity != box->rec.uidvalidity)
+		what = "UIDVALIDITY changed from %llu to %llu: its messages are recognized anew";
+	else if (is_another(p))
+		what = "another mailbox has this name now, by its MAILBOXID (UIDVALIDITY %llu, still %llu): "
+		       "its messages are recognized anew";
+	account_note(pull_sync(p), p->passing ? SYNC_INFO : SYNC_WARNING, box->rec.name, what,
 		(unsigned long long)box->rec.uidvalidity, (unsigned long long)p->sel.uidvalidity);
 	box->result.reset = true;
+}
+
+void pull_take_mailboxid(struct pull *p)
+{
+	struct store_mailbox *rec = &p->visit.box->rec;
+
+	free(rec->mailboxid);
+	rec->mailboxid = p->mailboxid ? mem_copy(p->mailboxid) : NULL;
+	p->visit.box->rec_changed = true;
 }
 
 /* Twice in a row the UIDVALIDITY was a new one, or there is none: such UIDs are good for this connection
@@ -117,7 +137,7 @@ bool pull_start_reset(struct pull *p)
 	return false;
 }
 
-/* Nothing is known of an empty mailbox, so another UIDVALIDITY is no news (Courier's changes by the second
+/* Nothing is known of an empty mailbox, so another UIDVALIDITY or MAILBOXID is no news (Courier's changes by the second
  * until the first message comes: Q70). True where that was it. */
 static bool take_empty(struct pull *p)
 {
@@ -125,9 +145,10 @@ static bool take_empty(struct pull *p)
 	struct store_counts n = store_mailbox_counts(pull_sync(p)->store, box->rec.id);
 
 	if (box->rec.uidvalidity == 0 || p->sel.uidvalidity == 0 || n.messages > 0 ||
-		p->sel.uidvalidity == box->rec.uidvalidity)
+		(p->sel.uidvalidity == box->rec.uidvalidity && !is_another(p)))
 		return false;
 	box->rec.uidvalidity = p->sel.uidvalidity;
+	pull_take_mailboxid(p);
 	box->rec.lastseen = box->rec.uidnext = box->rec.messages = 0;
 	box->rec.highestmodseq = 0;
 	box->rec_changed = true;
@@ -211,10 +232,8 @@ bool pull_recv_select(struct pull *p)
 		box->rec.uidvalidity = p->sel.uidvalidity;
 		box->rec_changed = true;
 	}
-	if (p->mailboxid && !box->rec.mailboxid) {
-		box->rec.mailboxid = mem_copy(p->mailboxid);
-		box->rec_changed = true;
-	}
+	if (p->mailboxid && !box->rec.mailboxid)
+		pull_take_mailboxid(p);
 	box->uidnext_hint = p->sel.uidnext;
 	if (p->plan.uidnext == 0)
 		p->plan.uidnext = p->sel.uidnext; /* where "new" has waited for it */

@@ -102,6 +102,7 @@ const char *pull_descriptor(struct pull *p); /* what a descriptor is asked to ho
 void pull_send_select(struct pull *p);
 bool pull_recv_select(struct pull *p);
 bool pull_start_reset(struct pull *p);
+void pull_take_mailboxid(struct pull *p); /* the record gets the one that the opening told */
 void pull_select_again(struct pull *p); /* where another mailbox may be selected by now */
 /* The server refused to `what`: told, and the mailbox is left for this run. */
 void pull_note_refusal(struct pull *p, const char *what);
