@@ -19,7 +19,7 @@ static uint64_t body_by_emailid(struct sync *s, const struct store_message *n)
 	for (uint64_t after = 0; body == 0 && seen++ < LABELS_MAX &&
 		store_emailid_next(s->store, n->emailid, after, &k);
 		after = k.number)
-		body = k.body;
+		body = match_same_emailid(n, &k) ? k.body : 0;
 	store_message_release(&k);
 	return body;
 }
@@ -40,7 +40,8 @@ static bool is_asked(struct box *box, const struct store_message *m)
 		after = k.number) {
 		const struct box *other = box_by_id(s, k.mailbox);
 		asked = other && other != box && other->hauling && k.uid <= other->haul_after &&
-			(k.state & STORE_BODY_OWED) && !standin_is_owed(&k) && !uids_has(&other->refused, k.uid);
+			match_same_emailid(m, &k) && (k.state & STORE_BODY_OWED) && !standin_is_owed(&k) &&
+			!uids_has(&other->refused, k.uid);
 	}
 	store_message_release(&k);
 	return asked;

@@ -68,12 +68,18 @@ bool match_known_id(struct sync *s, const struct store_message *m, uint8_t id[16
 	return match_has_id(id);
 }
 
+/* What has one EMAILID is the same octets; where the sizes differ, the server lies. */
+bool match_same_emailid(const struct store_message *a, const struct store_message *b)
+{
+	return strcmp(a->emailid, b->emailid) == 0 && a->size == b->size;
+}
+
 static bool same_mail(struct sync *s, const struct store_message *n, const struct store_message *k)
 {
 	uint8_t id[16];
 
 	if (n->emailid && k->emailid)
-		return strcmp(n->emailid, k->emailid) == 0;
+		return match_same_emailid(n, k);
 	return match_has_id(n->message_id) && match_known_id(s, k, id) && memcmp(id, n->message_id, 16) == 0;
 }
 

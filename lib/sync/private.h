@@ -529,6 +529,8 @@ bool reset_some(struct box *box, unsigned limit);
 /* May a message with these be one whose body the store has? *by_message_id: then its Message-ID is worth asking
  * for; where both have an EMAILID that was told already (S13). */
 bool match_suspects(struct sync *s, int64_t date, uint64_t size, bool has_emailid, bool *by_message_id);
+/* Of two that have an EMAILID: are they one mail by it? */
+bool match_same_emailid(const struct store_message *a, const struct store_message *b);
 /* The Message-ID of a message that we hold, from its record or its body; false where there is none. */
 bool match_known_id(struct sync *s, const struct store_message *m, uint8_t id[16]);
 /* 16 octets that stand for the Message-ID in a header; zeros where there is none. */
