@@ -182,10 +182,10 @@ void pull_start(struct box *box, struct link *link)
 	}
 	p->condstore = can_enable;
 	p->matching = box->rec.state & STORE_MAILBOX_MATCHING;
-	if (p->plan.uidnext == 0)
-		p->plan.uidnext = box->uidnext_hint;
 	p->known_before = store_mailbox_counts(s->store, box->rec.id).messages;
 	p->plan = plan_pull(&box->rec, &box->told, &means);
+	if (p->plan.uidnext == 0)
+		p->plan.uidnext = box->uidnext_hint;
 	/* What LIST-STATUS told serves the first pull of a run only. */
 	box->told.items = 0;
 	account_progress(s, box->rec.name, false);

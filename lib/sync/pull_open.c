@@ -132,6 +132,7 @@ bool pull_start_reset(struct pull *p)
 	}
 	if (p->sel.uidvalidity != box->rec.uidvalidity || p->passing)
 		box->rec.state |= STORE_MAILBOX_PASSING;
+	box->uidnext_hint = p->sel.uidnext;
 	p->state = PULL_RESETTING;
 	pull_pend(p);
 	return false;
