@@ -157,7 +157,7 @@ static unsigned sample(const struct box *old, struct uids *out)
 static void add_candidates(struct question *q, struct box *slot, bool of_this_leaf)
 {
 	for (struct box *old = slot->sync->boxes; old && q->old_count < CANDIDATES; old = old->next) {
-		if (same_leaf(old, slot) != of_this_leaf || is_taken(slot->sync, old) || !may_be(slot, old))
+		if (same_leaf(old, slot) != of_this_leaf || !may_be(slot, old) || is_taken(slot->sync, old))
 			continue;
 		q->olds[q->old_count++] = old;
 		sample(old, &q->asked);
