@@ -209,9 +209,11 @@ static void name_file(struct sync *s, const struct store_message *m, const struc
 static void set_shown(struct sync *s, struct store_message *m, const struct maildir_stat *st,
 	const struct shown *w)
 {
+	/* What takes the place of a stand-in in cur is not new again. */
+	bool is_new = w->flags.system == 0 && (!(m->state & STORE_SHOWN) || (m->state & STORE_SHOWN_NEW));
+
 	m->state &= ~(uint32_t)(STORE_BODY_OWED | STORE_BODY_FAILED | STORE_SHOWN_NEW | STORE_STAND_IN);
-	m->state |= STORE_SHOWN | (w->flags.system == 0 ? STORE_SHOWN_NEW : 0) |
-		    (m->body ? 0 : STORE_STAND_IN);
+	m->state |= STORE_SHOWN | (is_new ? STORE_SHOWN_NEW : 0) | (m->body ? 0 : STORE_STAND_IN);
 	m->shown_mailbox = w->mailbox;
 	mail_flags_copy(&m->shown, &w->flags);
 	m->device = st->device;

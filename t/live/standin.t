@@ -160,6 +160,12 @@ for layout in "nested", "maildir++":
 	run = account.sync()
 	is_((run.returncode, run.stdout, run.stderr), (0, "", ""), "a second run is silent")
 
+	# Read and unread again it lies in cur, and so does the whole message: `ls` names the file that is there.
+	c.select(box)
+	for sign in "+-":
+		c.store("%d,%d" % (ONE, LONG), sign + "FLAGS.SILENT", "\\Seen \\Answered")
+		account.syncs("read, or unread again")
+
 	# Other rules: what is larger comes, what is here stays.
 	account.set(max_size="50K")
 	account.syncs("max-size rises")
@@ -171,6 +177,7 @@ for layout in "nested", "maildir++":
 	account.syncs("no limit")
 	is_(stand_ins(account, box), set(), "all are whole")
 	is_(len(account.files()), 8, "eight files")
+	ok(os.path.exists(account.ls(box)[LONG].path), "one that was read once is where ls says")
 
 # Expunged; edited; check --repair.
 box = "repair"
