@@ -71,14 +71,18 @@ static void give(struct change *c)
 	slot->fresh = false;
 }
 
-/* What stands for nothing any more is a name that nobody listed. */
+/* The name stands for nothing any more; or, where it is listed, for a mailbox that was made since. */
 static void empty(struct box *box)
 {
+	struct store_mailbox *rec = &box->rec;
+
 	box->fresh = true;
-	box->listed = false;
-	box->rec.id = 0;
-	box->rec.mailboxid = NULL; /* given away */
-	box->rec.uidvalidity = 0;
+	rec->id = 0;
+	rec->mailboxid = NULL; /* given away */
+	rec->state &= STORE_MAILBOX_NOSELECT;
+	rec->uidvalidity = rec->highestmodseq = 0;
+	rec->uidnext = rec->messages = rec->lastseen = 0;
+	rec->synced = 0;
 }
 
 static void hand_over(struct sync *s, struct change *changes, size_t n)
